@@ -1,0 +1,82 @@
+//! What the DNS server and the gateway ask the policy.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::Name;
+
+/// One thing that the job wants to do, in terms that a rule can decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// Learn the addresses of a name.
+    Resolve {
+        /// The name in the question.
+        name: &'a Name,
+    },
+    /// Send a DNS question to this server. Only the server is judged; the name in the question is
+    /// a [`Request::Resolve`] of its own.
+    DnsServer {
+        /// The address that the question was sent to.
+        server: SocketAddr,
+    },
+    /// Take this address as one of an allowed name: private and metadata addresses need a rule
+    /// that says so.
+    Resolved {
+        /// The name that resolved.
+        name: &'a Name,
+        /// One address that upstream gave for it.
+        address: IpAddr,
+    },
+    /// Speak TLS with this server name, untouched.
+    Tls {
+        /// The SNI.
+        name: &'a Name,
+        /// The destination port.
+        port: u16,
+    },
+    /// Send one HTTP request.
+    Http {
+        /// Plain or inside TLS.
+        scheme: Scheme,
+        /// The host that the request names.
+        host: &'a Name,
+        /// The destination port.
+        port: u16,
+        /// The method, as sent.
+        method: &'a str,
+        /// The request target's path without the query, as sent.
+        path: &'a str,
+    },
+    /// Exchange opaque bytes over TCP with a name, known from a pin or a CONNECT target.
+    Tcp {
+        /// The name.
+        name: &'a Name,
+        /// The destination port.
+        port: u16,
+    },
+    /// Exchange opaque bytes over TCP with an address.
+    TcpAddress {
+        /// The destination.
+        destination: SocketAddr,
+    },
+    /// Exchange datagrams with a name, known from a pin.
+    Udp {
+        /// The name.
+        name: &'a Name,
+        /// The destination port.
+        port: u16,
+    },
+    /// Exchange datagrams with an address.
+    UdpAddress {
+        /// The destination.
+        destination: SocketAddr,
+    },
+}
+
+/// Whether HTTP runs inside TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// `http`, port 80 unless named.
+    Http,
+    /// `https`, port 443 unless named.
+    Https,
+}
