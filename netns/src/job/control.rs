@@ -1,0 +1,148 @@
+//! The messages between the gateway and the job's init, one a packet of a `SOCK_SEQPACKET` pair.
+//!
+//! Both ends are one binary, so the encoding is private and has no version.
+
+use crate::error::Step;
+
+/// Octets in the longest message.
+pub(super) const MAX_MESSAGE: usize = 512;
+
+/// What init tells the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The probe succeeded and the command was executed.
+    Started,
+    /// The set-up inside the job failed; nothing was run.
+    Failed {
+        /// The step.
+        step: Step,
+        /// The system's error number, or zero.
+        errno: i32,
+        /// What was being done.
+        detail: String,
+    },
+    /// The command could not be executed.
+    ExecFailed {
+        /// The system's error number.
+        errno: i32,
+    },
+    /// The command was stopped by this signal.
+    Stopped {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The command exited.
+    Exited {
+        /// Its status, 0 to 255.
+        status: i32,
+    },
+    /// The command was killed by a signal.
+    Signaled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// Init is gone and says no more.
+    Gone,
+}
+
+/// What the gateway tells init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Send this signal to the command's process group.
+    Signal(i32),
+}
+
+impl Event {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let (tag, first, second, text) = match self {
+            Event::Started => (1, 0, 0, ""),
+            Event::Failed { step, errno, detail } => (2, *errno, step_number(*step), detail.as_str()),
+            Event::ExecFailed { errno } => (3, *errno, 0, ""),
+            Event::Stopped { signal } => (4, *signal, 0, ""),
+            Event::Exited { status } => (5, *status, 0, ""),
+            Event::Signaled { signal } => (6, *signal, 0, ""),
+            Event::Gone => (7, 0, 0, ""),
+        };
+        let mut bytes = vec![tag];
+        bytes.extend(first.to_ne_bytes());
+        bytes.push(second);
+        bytes.extend(text.as_bytes());
+        bytes.truncate(MAX_MESSAGE);
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Event> {
+        let (head, text) = bytes.split_at_checked(6)?;
+        let first = i32::from_ne_bytes(head[1..5].try_into().ok()?);
+        Some(match head[0] {
+            1 => Event::Started,
+            2 => Event::Failed {
+                step: step_from(head[5]),
+                errno: first,
+                detail: String::from_utf8_lossy(text).into_owned(),
+            },
+            3 => Event::ExecFailed { errno: first },
+            4 => Event::Stopped { signal: first },
+            5 => Event::Exited { status: first },
+            6 => Event::Signaled { signal: first },
+            _ => Event::Gone,
+        })
+    }
+}
+
+impl Order {
+    pub(super) fn encode(self) -> [u8; 4] {
+        let Order::Signal(signal) = self;
+        signal.to_ne_bytes()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Order> {
+        Some(Order::Signal(i32::from_ne_bytes(bytes.try_into().ok()?)))
+    }
+}
+
+const STEPS: [Step; 10] = [
+    Step::Control,
+    Step::UserNamespace,
+    Step::NetworkNamespace,
+    Step::JobNamespaces,
+    Step::Link,
+    Step::PacketRules,
+    Step::Socket,
+    Step::Mount,
+    Step::Credentials,
+    Step::Probe,
+];
+
+fn step_number(step: Step) -> u8 {
+    STEPS.iter().position(|known| *known == step).unwrap_or(0) as u8
+}
+
+fn step_from(number: u8) -> Step {
+    STEPS.get(usize::from(number)).copied().unwrap_or(Step::Control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_survive_the_socket() {
+        let mut events = vec![
+            Event::Started,
+            Event::ExecFailed { errno: 2 },
+            Event::Stopped { signal: 20 },
+            Event::Exited { status: 255 },
+            Event::Signaled { signal: 9 },
+            Event::Gone,
+        ];
+        for step in STEPS {
+            events.push(Event::Failed { step, errno: 1, detail: "mounting /proc".to_owned() });
+        }
+        for event in events {
+            assert_eq!(Event::decode(&event.encode()), Some(event));
+        }
+        assert_eq!(Event::decode(&[1, 2]), None);
+        assert_eq!(Order::decode(&Order::Signal(15).encode()), Some(Order::Signal(15)));
+    }
+}

@@ -1,0 +1,155 @@
+//! Process 1 of the job: builds the sandbox, starts the command, reaps, forwards signals.
+//!
+//! Runs in a copy of a single-threaded process and never returns to it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, setpgid};
+
+use crate::error::{During, Error, Result, Step};
+use crate::net::enter_network;
+use crate::userns::Privilege;
+
+use super::control::{Event, MAX_MESSAGE, Order};
+use super::{JobSpec, capabilities, command, mounts};
+
+/// What init needs from before the clone.
+pub(super) struct Setup<'a> {
+    pub(super) spec: &'a JobSpec,
+    pub(super) privilege: Privilege,
+    pub(super) network: BorrowedFd<'a>,
+    pub(super) both_families: bool,
+    pub(super) signal_mask: &'a SigSet,
+}
+
+/// Runs the job to its end and exits; the kernel then kills whatever is left of it.
+pub(super) fn main(control: OwnedFd, setup: &Setup<'_>) -> ! {
+    if let Err(error) = run(&control, setup) {
+        tell(&control, &failure(&error));
+    }
+    // SAFETY: _exit ends the process without running destructors or handlers that the copied
+    // address space shares with the gateway.
+    unsafe { libc::_exit(0) }
+}
+
+fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
+    die_with_gateway(control)?;
+    // Out of the caller's process group, so that neither its signals reach init nor the job it.
+    setpgid(Pid::from_raw(0), Pid::from_raw(0)).during(Step::Control, "leaving the caller's process group")?;
+    enter_network(setup.network).during(Step::NetworkNamespace, "entering the job namespace")?;
+    mounts::apply(&setup.spec.mounts)?;
+    let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .during(Step::Control, "opening a signal descriptor")?;
+    let mut job = command::start(setup)?;
+    capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
+    prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
+    supervise(control, &signals, &mut job)
+}
+
+/// The kernel kills init when the gateway's thread ends. The socket shows an end that came before
+/// the request: process ids do not cross the namespace.
+fn die_with_gateway(control: &OwnedFd) -> Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL).during(Step::Control, "tying init to the gateway")?;
+    match recv(control.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        Err(nix::Error::EAGAIN) => Ok(()),
+        _ => Err(Error::new(Step::Control, "the gateway is gone", io::ErrorKind::BrokenPipe)),
+    }
+}
+
+fn supervise(control: &OwnedFd, signals: &SignalFd, job: &mut command::Starting) -> Result<()> {
+    let mut report_open = true;
+    loop {
+        let mut descriptors = vec![
+            PollFd::new(control.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
+        if report_open {
+            descriptors.push(PollFd::new(job.report(), PollFlags::POLLIN));
+        }
+        match poll(&mut descriptors, PollTimeout::NONE) {
+            Ok(_) => {}
+            Err(nix::Error::EINTR) => continue,
+            Err(error) => return Err(Error::new(Step::Control, "waiting for the job", error)),
+        }
+        let ready = |index: usize| {
+            descriptors.get(index).and_then(|fd| fd.revents()).is_some_and(|events| !events.is_empty())
+        };
+        let (ordered, signalled, reported) = (ready(0), ready(1), ready(2));
+        if reported && let Some(event) = job.read_report() {
+            report_open = false;
+            let fatal = event != Event::Started;
+            tell(control, &event);
+            if fatal {
+                return Ok(());
+            }
+        }
+        // Init's own signals carry nothing but the news that a child changed.
+        if signalled {
+            while signals.read_signal().ok().flatten().is_some() {}
+            if reap(control, job.pid) {
+                return Ok(());
+            }
+        }
+        if ordered && !obey(control, job.pid) {
+            return Ok(());
+        }
+    }
+}
+
+/// Carries out one order; `false` when the gateway is gone.
+fn obey(control: &OwnedFd, job: Pid) -> bool {
+    let mut buffer = [0; MAX_MESSAGE];
+    match recv(control.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+        Ok(0) => false,
+        Ok(length) => {
+            if let Some(Order::Signal(number)) = Order::decode(&buffer[..length])
+                && let Ok(signal) = Signal::try_from(number)
+            {
+                // A command that has not made its group yet, or left it, still gets its signal.
+                let _ = killpg(job, signal).or_else(|_| kill(job, signal));
+            }
+            true
+        }
+        Err(nix::Error::EAGAIN | nix::Error::EINTR) => true,
+        Err(_) => false,
+    }
+}
+
+/// Reaps every child that changed; `true` once the command has ended.
+fn reap(control: &OwnedFd, job: Pid) -> bool {
+    let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED;
+    loop {
+        match waitid(Id::All, flags) {
+            Ok(WaitStatus::Exited(pid, status)) if pid == job => {
+                tell(control, &Event::Exited { status });
+                return true;
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == job => {
+                tell(control, &Event::Signaled { signal: signal as i32 });
+                return true;
+            }
+            Ok(WaitStatus::Stopped(pid, signal)) if pid == job => {
+                tell(control, &Event::Stopped { signal: signal as i32 });
+            }
+            Ok(WaitStatus::StillAlive) | Err(_) => return false,
+            Ok(_) => {}
+        }
+    }
+}
+
+fn tell(control: &OwnedFd, event: &Event) {
+    // A gateway that is gone has nobody to tell; init ends on its own then.
+    let _ = send(control.as_raw_fd(), &event.encode(), MsgFlags::MSG_NOSIGNAL);
+}
+
+/// A failed set-up step as the gateway will read it.
+pub(super) fn failure(error: &Error) -> Event {
+    Event::Failed { step: error.step(), errno: error.errno(), detail: error.to_string() }
+}

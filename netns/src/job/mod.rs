@@ -1,0 +1,184 @@
+//! The job: a command in namespaces of its own, under a small init process.
+//!
+//! ```text
+//! gateway ──clone──▶ init (pid 1 of the job's PID namespace) ──fork──▶ command
+//!    ▲                  │  reaps, forwards signals                      probes, then execs
+//!    └── control socket ┘
+//! ```
+
+mod capabilities;
+mod command;
+mod control;
+mod init;
+mod mounts;
+mod probe;
+mod search;
+mod terminal;
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Gid, Pid, Uid};
+
+use crate::error::{During, Error, Result, Step};
+use crate::net::{Family, Network};
+use crate::userns::Privilege;
+
+pub use control::{Event, Order};
+pub use mounts::{MountPlan, default_masks};
+pub use terminal::Terminal;
+
+/// The user that a root-mode job runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: Uid,
+    /// Primary group.
+    pub gid: Gid,
+    /// Supplementary groups.
+    pub groups: Vec<Gid>,
+}
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct JobSpec {
+    /// The program and its arguments; never empty. A program without a slash is searched in the
+    /// job's `PATH`.
+    pub argv: Vec<CString>,
+    /// The whole environment, as `NAME=value`.
+    pub env: Vec<CString>,
+    /// Where the job starts; entered again by path after the mounts.
+    pub directory: PathBuf,
+    /// Another user to run as; only with [`Privilege::Root`].
+    pub user: Option<User>,
+    /// Files and directories that look different to the job.
+    pub mounts: MountPlan,
+    /// Whether the job's process group takes over the terminal at once.
+    pub foreground: Option<Terminal>,
+}
+
+/// A started job. Its init process dies with the thread that started it, and everything in the
+/// job dies with init.
+#[derive(Debug)]
+pub struct Job {
+    init: Pid,
+    control: OwnedFd,
+}
+
+/// Starts the job's set-up; the command runs once the probe from inside has succeeded, so the
+/// gateway must serve its sockets by then. The calling process must have one thread, and the
+/// calling thread must outlive the job.
+///
+/// # Errors
+/// No socket pair or no namespaces; later failures arrive as [`Event::Failed`].
+pub fn spawn(spec: &JobSpec, network: &Network, privilege: Privilege) -> Result<Job> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+    )
+    .during(Step::Control, "making the job's control socket")?;
+    // Signals wait until init has a handler for them and the command its own dispositions.
+    let mut mask = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut mask))
+        .during(Step::Control, "blocking signals")?;
+    let cloned = clone_into_namespaces();
+    if let Ok(None) = cloned {
+        drop(ours);
+        let setup = init::Setup {
+            spec,
+            privilege,
+            network: network.job.as_fd(),
+            both_families: network.family == Family::Both,
+            signal_mask: &mask,
+        };
+        init::main(theirs, &setup);
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).during(Step::Control, "restoring signals")?;
+    match cloned.during(Step::JobNamespaces, "making the job's PID, IPC, UTS and mount namespaces")? {
+        Some(init) => Ok(Job { init, control: ours }),
+        None => Err(Error::new(Step::Control, "the init process returned", io::ErrorKind::Other)),
+    }
+}
+
+impl Job {
+    /// Reads the next event; `None` when there is none yet, [`Event::Gone`] after the last.
+    ///
+    /// # Errors
+    /// The control socket broke.
+    pub fn event(&self) -> Result<Option<Event>> {
+        let mut buffer = [0; control::MAX_MESSAGE];
+        match recv(self.control.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) | Err(nix::Error::ECONNRESET) => Ok(Some(Event::Gone)),
+            Ok(length) => Ok(Event::decode(&buffer[..length])),
+            Err(nix::Error::EAGAIN) => Ok(None),
+            Err(error) => Err(Error::new(Step::Control, "reading from the job's init", error)),
+        }
+    }
+
+    /// Tells init something; a job that is already gone is no error.
+    ///
+    /// # Errors
+    /// The control socket broke.
+    pub fn order(&self, order: Order) -> Result<()> {
+        match send(self.control.as_raw_fd(), &order.encode(), MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+            Ok(_) | Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => Ok(()),
+            Err(error) => Err(Error::new(Step::Control, "writing to the job's init", error)),
+        }
+    }
+
+    /// Kills everything in the job at once.
+    pub fn kill(&self) {
+        // Init cannot refuse SIGKILL from outside its PID namespace; ESRCH means it is gone already.
+        let _ = nix::sys::signal::kill(self.init, nix::sys::signal::Signal::SIGKILL);
+    }
+
+    /// Waits until init and with it every process of the job has ended. Call it after
+    /// [`Event::Gone`] or [`Job::kill`].
+    pub fn wait(&self) {
+        loop {
+            match waitpid(self.init, None) {
+                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => return,
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The id of init in the caller's PID namespace.
+    pub fn init_pid(&self) -> i32 {
+        self.init.as_raw()
+    }
+}
+
+impl AsRawFd for Job {
+    fn as_raw_fd(&self) -> RawFd {
+        self.control.as_raw_fd()
+    }
+}
+
+impl AsFd for Job {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+}
+
+/// Like `fork`, with the child in new PID, IPC, UTS and mount namespaces; `None` in the child.
+fn clone_into_namespaces() -> io::Result<Option<Pid>> {
+    let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNS | libc::SIGCHLD;
+    // SAFETY: without CLONE_VM and with a null stack this is fork(2): the child gets a copy of the
+    // address space and returns on the same stack. The caller has one thread, so no lock is held by
+    // a thread that the child lacks.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0usize, 0usize, 0usize, 0usize) };
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Some(Pid::from_raw(pid as i32))),
+    }
+}

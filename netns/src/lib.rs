@@ -1,0 +1,13 @@
+//! Namespaces, links, packet rules and the job's sandbox.
+//!
+//! Everything that needs `unsafe`, a raw system call or a capability sits in this crate. It knows
+//! nothing of names or rules: it hands out sockets that were opened in the gateway namespace, and a
+//! job that runs in its own.
+
+mod error;
+pub mod job;
+pub mod net;
+mod userns;
+
+pub use error::{Error, Result, Step};
+pub use userns::{Privilege, acquire};

@@ -1,0 +1,193 @@
+//! The veth pair, its addresses and the routes on both ends.
+
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage,
+};
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::sys::socket::SockProtocol;
+
+use super::netlink::{Netlink, Refused};
+use super::plan::{
+    CAPTURE_TABLE, GATEWAY_LINK, GATEWAY_MAC, GATEWAY_V4, GATEWAY_V6, JOB_LINK, JOB_MAC, JOB_V4, JOB_V6, MTU, PREFIX_V4,
+    PREFIX_V6,
+};
+use super::setup::Family;
+
+/// The loopback link of every network namespace.
+const LOOPBACK_INDEX: u32 = 1;
+/// The index of either end of the pair, named so that nobody has to ask for it; above those of
+/// tunnel links that some kernels put into every new namespace.
+pub(super) const LINK_INDEX: u32 = 1000;
+const CAPTURE_RULE_PRIORITY: u32 = 100;
+
+type Result = std::result::Result<(), Refused>;
+
+/// One end of the link as the other end needs to know it.
+struct End {
+    mac: [u8; 6],
+    v4: IpAddr,
+    v6: IpAddr,
+}
+
+const GATEWAY: End = End { mac: GATEWAY_MAC, v4: IpAddr::V4(GATEWAY_V4), v6: IpAddr::V6(GATEWAY_V6) };
+const JOB: End = End { mac: JOB_MAC, v4: IpAddr::V4(JOB_V4), v6: IpAddr::V6(JOB_V6) };
+
+/// A route netlink socket of the calling thread's network namespace.
+pub(super) fn open() -> std::io::Result<Netlink> {
+    Netlink::open(SockProtocol::NetlinkRoute)
+}
+
+/// Makes the pair from inside the gateway namespace; the other end appears in `job`.
+pub(super) fn create_pair(gateway: &mut Netlink, job: BorrowedFd<'_>) -> Result {
+    let mut peer = link(JOB_LINK, JOB_MAC);
+    peer.attributes.push(LinkAttribute::NetNsFd(job.as_raw_fd()));
+    let mut message = link(GATEWAY_LINK, GATEWAY_MAC);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    gateway.add("making the veth pair", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewLink(message));
+    gateway.commit::<RouteNetlinkMessage>()
+}
+
+/// Addresses, the neighbour and the default routes of the job's end.
+pub(super) fn configure_job(netlink: &mut Netlink, family: Family) -> Result {
+    bring_up(netlink, LOOPBACK_INDEX);
+    bring_up(netlink, LINK_INDEX);
+    for (own, other, prefix) in ends(&JOB, &GATEWAY, family) {
+        add_address(netlink, own, prefix);
+        add_neighbour(netlink, other, GATEWAY.mac);
+        add_default_route(netlink, other);
+    }
+    netlink.commit::<RouteNetlinkMessage>()
+}
+
+/// Addresses, the neighbour and the capture routing of the gateway's end: whatever comes in from
+/// the job is delivered locally, wherever it was meant for.
+pub(super) fn configure_gateway(netlink: &mut Netlink, family: Family) -> Result {
+    bring_up(netlink, LOOPBACK_INDEX);
+    bring_up(netlink, LINK_INDEX);
+    for (own, other, prefix) in ends(&GATEWAY, &JOB, family) {
+        add_address(netlink, own, prefix);
+        add_neighbour(netlink, other, JOB.mac);
+        add_capture_route(netlink, own);
+        add_capture_rule(netlink, own);
+    }
+    netlink.commit::<RouteNetlinkMessage>()
+}
+
+fn ends(own: &End, other: &End, family: Family) -> Vec<(IpAddr, IpAddr, u8)> {
+    let mut ends = vec![(own.v4, other.v4, PREFIX_V4)];
+    if family == Family::Both {
+        ends.push((own.v6, other.v6, PREFIX_V6));
+    }
+    ends
+}
+
+fn link(name: &str, mac: [u8; 6]) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = LINK_INDEX;
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::Address(mac.to_vec()),
+        LinkAttribute::Mtu(MTU),
+        LinkAttribute::NumTxQueues(1),
+        LinkAttribute::NumRxQueues(1),
+        // No link-local address, hence no duplicate address detection and no router solicitation.
+        LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])]),
+    ];
+    message
+}
+
+fn bring_up(netlink: &mut Netlink, index: u32) {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    netlink.add("bringing a link up", 0, RouteNetlinkMessage::SetLink(message));
+}
+
+fn add_address(netlink: &mut Netlink, address: IpAddr, prefix: u8) {
+    let mut message = AddressMessage::default();
+    message.header.family = family_of(address);
+    message.header.prefix_len = prefix;
+    message.header.index = LINK_INDEX;
+    // The pair is private, so there is no duplicate to detect.
+    message.header.flags = AddressHeaderFlags::Nodad;
+    message.attributes = vec![AddressAttribute::Address(address), AddressAttribute::Local(address)];
+    netlink.add("adding an address", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewAddress(message));
+}
+
+fn add_neighbour(netlink: &mut Netlink, address: IpAddr, mac: [u8; 6]) {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family_of(address);
+    message.header.ifindex = LINK_INDEX;
+    message.header.state = NeighbourState::Permanent;
+    let destination = match address {
+        IpAddr::V4(address) => NeighbourAddress::Inet(address),
+        IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+    };
+    message.attributes =
+        vec![NeighbourAttribute::Destination(destination), NeighbourAttribute::LinkLayerAddress(mac.to_vec())];
+    netlink.add("adding a neighbour", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewNeighbour(message));
+}
+
+fn add_default_route(netlink: &mut Netlink, gateway: IpAddr) {
+    let mut message = route(gateway, RouteHeader::RT_TABLE_MAIN, RouteScope::Universe, RouteType::Unicast);
+    message.attributes = vec![RouteAttribute::Gateway(route_address(gateway)), RouteAttribute::Oif(LINK_INDEX)];
+    netlink.add("adding a default route", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(message));
+}
+
+/// `ip route add local default dev lo table 100` (Documentation/networking/tproxy.rst).
+fn add_capture_route(netlink: &mut Netlink, family: IpAddr) {
+    let mut message = route(family, CAPTURE_TABLE, RouteScope::Host, RouteType::Local);
+    message.attributes = vec![RouteAttribute::Oif(LOOPBACK_INDEX)];
+    netlink.add("adding the capture route", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(message));
+}
+
+/// `ip rule add iif cj0 lookup 100`. The input link and not a packet mark selects the table: a
+/// mark would also steer the reverse path check on hosts that set `src_valid_mark`.
+fn add_capture_rule(netlink: &mut Netlink, family: IpAddr) {
+    let mut message = RuleMessage::default();
+    message.header.family = family_of(family);
+    message.header.table = CAPTURE_TABLE;
+    message.header.action = RuleAction::ToTable;
+    message.attributes =
+        vec![RuleAttribute::Iifname(GATEWAY_LINK.to_owned()), RuleAttribute::Priority(CAPTURE_RULE_PRIORITY)];
+    netlink.add("adding the capture rule", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRule(message));
+}
+
+fn route(family: IpAddr, table: u8, scope: RouteScope, kind: RouteType) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family_of(family);
+    message.header.table = table;
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.scope = scope;
+    message.header.kind = kind;
+    message
+}
+
+fn family_of(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn route_address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    }
+}

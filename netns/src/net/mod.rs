@@ -1,0 +1,21 @@
+//! The two network namespaces of a run, the link between them, and the sockets in the gateway's.
+
+mod datagram;
+mod links;
+mod namespace;
+mod netlink;
+mod nflog;
+mod packet_rules;
+mod plan;
+mod raw;
+mod setup;
+mod sockets;
+
+pub use datagram::{CapturedDatagram, DatagramSocket};
+pub(crate) use namespace::enter_network;
+pub use nflog::DropLog;
+pub use plan::{
+    GATEWAY_V4, GATEWAY_V6, JOB_V4, JOB_V6, PROBE_NAME, PROBE_V4, PROBE_V6, is_gateway, is_probe,
+};
+pub use raw::RawSender;
+pub use setup::{Family, LoopbackListener, Network, NetworkRequest, build};

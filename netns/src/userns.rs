@@ -1,0 +1,58 @@
+//! The privilege to make namespaces: what the process has, or a user namespace of its own.
+
+use std::fs;
+use std::io;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Gid, Uid, getegid, geteuid};
+
+use crate::error::{During, Result, Step};
+
+/// CAP_NET_ADMIN and CAP_SYS_ADMIN (linux/capability.h).
+const NEEDED: u64 = 1 << 12 | 1 << 21;
+
+/// Where the capabilities over the run's namespaces come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// The process had them: the job keeps its user namespace and loses capabilities.
+    Root,
+    /// A user namespace with an identity mapping was made: the job gets a nested one.
+    UserNamespace,
+}
+
+/// Makes sure that the process may make namespaces. The process must have one thread, and stays in
+/// the host's network namespace.
+///
+/// # Errors
+/// The kernel or a policy refuses user namespaces; the error tells the remedy.
+pub fn acquire() -> Result<Privilege> {
+    if has_capabilities().during(Step::UserNamespace, "reading the process's capabilities")? {
+        return Ok(Privilege::Root);
+    }
+    let (uid, gid) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER).during(Step::UserNamespace, "making a user namespace")?;
+    map_identity(uid, gid).during(Step::UserNamespace, "mapping the user into its namespace")?;
+    Ok(Privilege::UserNamespace)
+}
+
+/// Maps the caller's ids onto themselves (user_namespaces(7)): files keep their owners, and
+/// `setgroups` is denied as the kernel demands.
+pub(crate) fn map_identity(uid: Uid, gid: Gid) -> io::Result<()> {
+    // Kernels before 3.19 have no such file, and need no denial.
+    match fs::write("/proc/self/setgroups", "deny") {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1\n"))?;
+    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1\n"))
+}
+
+fn has_capabilities() -> io::Result<bool> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no CapEff in /proc/self/status"))?;
+    Ok(effective & NEEDED == NEEDED)
+}
