@@ -99,7 +99,7 @@ fn replace_file(path: &Path, content: &[u8], index: usize) -> io::Result<()> {
 fn mask_file(blank: &Path, path: &Path) -> io::Result<()> {
     if !blank.exists() {
         fs::write(blank, b"")?;
-        fs::set_permissions(blank, std::os::unix::fs::PermissionsExt::from_mode(0))?;
+        fs::set_permissions(blank, std::os::unix::fs::PermissionsExt::from_mode(0o000))?;
     }
     bind(blank, path)
 }
