@@ -1,0 +1,4 @@
+//! The gateway of cijail-net: the only way out of a job's network namespace.
+
+pub mod frame;
+pub mod sniff;
