@@ -1,0 +1,103 @@
+//! What one decision looked like.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use policy::Reason;
+
+use super::Outcome;
+
+/// One decision, allowed or not. Absent means unknown.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When it was decided, or for a connection when it began.
+    pub at: SystemTime,
+    /// What came of it.
+    pub verdict: Outcome,
+    /// The layer that decided.
+    pub kind: Kind,
+    /// The name that the job wanted; untrusted text.
+    pub name: Option<String>,
+    /// The address that the job sent to.
+    pub destination: Option<IpAddr>,
+    /// The port that the job sent to.
+    pub port: Option<u16>,
+    /// The HTTP method; untrusted text.
+    pub method: Option<String>,
+    /// The URL without its query; untrusted text.
+    pub url: Option<String>,
+    /// The text of the rule that decided.
+    pub rule: Option<String>,
+    /// Why it was denied, or what went wrong upstream.
+    pub reason: Option<Reason>,
+    /// The rule that would allow it.
+    pub suggestion: Option<String>,
+    /// More about it, for people: what was malformed, which DNS type, which protocol.
+    pub detail: Option<String>,
+    /// Octets from the job.
+    pub bytes_up: Option<u64>,
+    /// Octets to the job.
+    pub bytes_down: Option<u64>,
+    /// From the first packet to the last.
+    pub duration: Option<Duration>,
+}
+
+/// The layer that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A DNS question.
+    Dns,
+    /// A TLS connection, by its server name.
+    Tls,
+    /// An HTTP request, or a CONNECT.
+    Http,
+    /// TCP that is neither.
+    Tcp,
+    /// A UDP flow.
+    Udp,
+    /// ICMP or ICMPv6.
+    Icmp,
+    /// Another protocol.
+    Other,
+    /// A socket in the file system.
+    Unix,
+}
+
+impl Kind {
+    /// The word that stands in logs and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Dns => "dns",
+            Kind::Tls => "tls",
+            Kind::Http => "http",
+            Kind::Tcp => "tcp",
+            Kind::Udp => "udp",
+            Kind::Icmp => "icmp",
+            Kind::Other => "other",
+            Kind::Unix => "unix",
+        }
+    }
+}
+
+impl Event {
+    /// A decision of now, with everything else unknown.
+    pub fn new(verdict: Outcome, kind: Kind) -> Event {
+        Event {
+            at: SystemTime::now(),
+            verdict,
+            kind,
+            name: None,
+            destination: None,
+            port: None,
+            method: None,
+            url: None,
+            rule: None,
+            reason: None,
+            suggestion: None,
+            detail: None,
+            bytes_up: None,
+            bytes_down: None,
+            duration: None,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! An event as one JSON object. Pure.
+
+use serde::Serialize;
+
+use super::{Event, printable};
+
+/// The keys of the JSON Lines log; absent when unknown.
+#[derive(Serialize)]
+struct Line<'a> {
+    ts: String,
+    session: &'a str,
+    verdict: &'a str,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dst: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_up: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_down: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+}
+
+/// The object, without a line end.
+pub(super) fn line(event: &Event, session: &str) -> String {
+    let shown = |text: &Option<String>| text.as_deref().map(|text| printable(text).into_owned());
+    let line = Line {
+        ts: humantime::format_rfc3339_millis(event.at).to_string(),
+        session,
+        verdict: event.verdict.as_str(),
+        kind: event.kind.as_str(),
+        name: shown(&event.name),
+        dst: event.destination.map(|address| address.to_string()),
+        port: event.port,
+        method: shown(&event.method),
+        url: shown(&event.url),
+        rule: event.rule.as_deref(),
+        reason: event.reason.map(policy::Reason::as_str),
+        suggestion: shown(&event.suggestion),
+        detail: shown(&event.detail),
+        bytes_up: event.bytes_up,
+        bytes_down: event.bytes_down,
+        duration_ms: event.duration.map(|duration| duration.as_millis() as u64),
+    };
+    // Strings, numbers and absent fields always serialise.
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::audit::{Kind, Outcome};
+
+    #[test]
+    fn has_the_documented_keys_and_nothing_unknown() {
+        let mut event = Event::new(Outcome::Allow, Kind::Tls);
+        event.at = SystemTime::UNIX_EPOCH;
+        event.name = Some("a.example\n".to_owned());
+        event.port = Some(443);
+        event.bytes_up = Some(1);
+        event.duration = Some(Duration::from_millis(5));
+        assert_eq!(
+            line(&event, "s1"),
+            r#"{"ts":"1970-01-01T00:00:00.000Z","session":"s1","verdict":"allow","kind":"tls","name":"a.example\\n","port":443,"bytes_up":1,"duration_ms":5}"#
+        );
+    }
+}

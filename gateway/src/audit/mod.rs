@@ -1,0 +1,113 @@
+//! The audit log: one event a decision, written by a thread of its own.
+//!
+//! The network side only sends; nothing here calls back. A slow or full destination never stops a
+//! relay: events that find the queue full are counted, and the count is logged.
+
+mod escape;
+mod event;
+mod fold;
+mod json;
+mod sink;
+mod text;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+pub use dns::Outcome;
+pub use escape::printable;
+pub use event::{Event, Kind};
+pub use sink::{Format, LogError, Sinks};
+
+/// Events that may wait for the writer.
+const QUEUE: usize = 16_384;
+
+/// A handle for sending events; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    sender: SyncSender<Message>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    blocked: AtomicBool,
+    lost: AtomicU64,
+}
+
+enum Message {
+    Event(Box<Event>),
+    Notice(String),
+    End,
+}
+
+/// The writer's end of the log.
+#[derive(Debug)]
+pub struct Writer {
+    audit: Audit,
+    thread: JoinHandle<Result<(), LogError>>,
+}
+
+/// Starts the writer.
+///
+/// # Errors
+/// No thread could be started.
+pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
+    let (sender, receiver) = sync_channel(QUEUE);
+    let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
+        for message in receiver {
+            match message {
+                Message::Event(event) => sinks.event(&event),
+                Message::Notice(text) => sinks.notice(&text),
+                Message::End => break,
+            }
+        }
+        sinks.finish()
+    })?;
+    Ok(Writer { audit: Audit { sender, shared: Arc::default() }, thread })
+}
+
+impl Audit {
+    /// Logs a decision.
+    pub fn record(&self, event: Event) {
+        if event.verdict == Outcome::Deny {
+            self.shared.blocked.store(true, Ordering::Relaxed);
+        }
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Event(Box::new(event))) {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the user something that is no decision, on standard error.
+    pub fn notice(&self, text: impl Into<String>) {
+        // A full queue delays the notice: the caller is not on a connection's path.
+        let _ = self.sender.send(Message::Notice(text.into()));
+    }
+
+    /// Whether anything was denied so far.
+    pub fn blocked(&self) -> bool {
+        self.shared.blocked.load(Ordering::Relaxed)
+    }
+}
+
+impl Writer {
+    /// A handle for sending.
+    pub fn audit(&self) -> Audit {
+        self.audit.clone()
+    }
+
+    /// Writes what is queued and ends the writer.
+    ///
+    /// # Errors
+    /// A log destination failed at some point, or events were lost.
+    pub fn finish(self) -> Result<(), LogError> {
+        // The writer cannot be gone: it ends only on this message.
+        let _ = self.audit.sender.send(Message::End);
+        let written = self.thread.join().unwrap_or(Err(LogError::Panicked));
+        match self.audit.shared.lost.load(Ordering::Relaxed) {
+            0 => written,
+            count => written.and(Err(LogError::Lost(count))),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Where the log goes: standard error, a file, or both.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use super::fold::Fold;
+use super::{Event, json, text};
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The log could not be written in full.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A file could not be written.
+    #[error("writing the log file {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said first.
+        source: io::Error,
+    },
+    /// Events came faster than they could be written.
+    #[error("{0} events were not logged, as they came faster than the log could be written")]
+    Lost(u64),
+    /// The writer has a bug.
+    #[error("the log's writer panicked")]
+    Panicked,
+}
+
+/// The destinations of a run's log.
+#[derive(Debug)]
+pub struct Sinks {
+    session: String,
+    stderr: Option<Format>,
+    file: Option<LogFile>,
+    fold: Fold,
+}
+
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    format: Format,
+    writer: BufWriter<File>,
+    failure: Option<io::Error>,
+}
+
+impl Sinks {
+    /// Standard error in this format, or nothing.
+    pub fn new(session: String, stderr: Option<Format>) -> Sinks {
+        Sinks { session, stderr, file: None, fold: Fold::default() }
+    }
+
+    /// Adds a file.
+    pub fn with_file(mut self, path: PathBuf, file: File, format: Format) -> Sinks {
+        self.file = Some(LogFile { path, format, writer: BufWriter::new(file), failure: None });
+        self
+    }
+
+    pub(super) fn event(&mut self, event: &Event) {
+        match self.stderr {
+            Some(Format::Json) => self.print(&json::line(event, &self.session)),
+            Some(Format::Text) => self.print_folded(&text::line(event)),
+            None => {}
+        }
+        if let Some(file) = &mut self.file {
+            let line = match file.format {
+                Format::Json => json::line(event, &self.session),
+                Format::Text => text::line(event),
+            };
+            file.write(&line);
+        }
+    }
+
+    pub(super) fn notice(&mut self, text: &str) {
+        if self.stderr == Some(Format::Text) {
+            self.print(&format!("cijail-net: {text}"));
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), LogError> {
+        self.tell_repeats();
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        file.flush();
+        match file.failure {
+            Some(source) => Err(LogError::File { path: file.path, source }),
+            None => Ok(()),
+        }
+    }
+
+    fn print_folded(&mut self, line: &str) {
+        if self.fold.is_full() {
+            self.tell_repeats();
+        }
+        if self.fold.is_new(line) {
+            self.print(&format!("cijail-net: {line}"));
+        }
+    }
+
+    fn tell_repeats(&mut self) {
+        for (line, count) in self.fold.repeats() {
+            self.print(&format!("cijail-net: {line} ({count} more)"));
+        }
+    }
+
+    /// One write a line, so that lines of the job and ours do not mix. A closed standard error is
+    /// the caller's wish.
+    fn print(&self, line: &str) {
+        let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+impl LogFile {
+    /// Lines reach the file at once, so that what a killed run did is known.
+    fn write(&mut self, line: &str) {
+        let written = self.writer.write_all(line.as_bytes()).and_then(|()| self.writer.write_all(b"\n"));
+        if let Err(error) = written {
+            self.failure.get_or_insert(error);
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        if let Err(error) = self.writer.flush() {
+            self.failure.get_or_insert(error);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! An event as one line for people. Pure.
+
+use std::fmt::Write;
+
+use super::{Event, Outcome, printable};
+
+/// `deny tls evil.example:443 not-allowed; to allow: --allow evil.example`, without a line end.
+pub(super) fn line(event: &Event) -> String {
+    let mut line = format!("{} {} {}", event.verdict.as_str(), event.kind.as_str(), subject(event));
+    if let Some(detail) = &event.detail {
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(line, " ({})", printable(detail));
+    }
+    if let Some(reason) = event.reason {
+        let _ = write!(line, " {reason}");
+    }
+    if event.verdict != Outcome::Allow {
+        match (&event.rule, &event.suggestion) {
+            (Some(rule), _) => {
+                let _ = write!(line, "; denied by the rule {}", printable(rule));
+            }
+            (None, Some(suggestion)) => {
+                let _ = write!(line, "; to allow: --allow {}", quoted(&printable(suggestion)));
+            }
+            (None, None) => {}
+        }
+    }
+    line
+}
+
+/// What the job wanted: method and URL, name and port, or address and port.
+fn subject(event: &Event) -> String {
+    if let Some(url) = &event.url {
+        let method = event.method.as_deref().unwrap_or_default();
+        return format!("{} {}", printable(method), printable(url)).trim_start().to_owned();
+    }
+    let host = match (&event.name, event.destination) {
+        (Some(name), _) => printable(name).into_owned(),
+        (None, Some(std::net::IpAddr::V6(address))) if event.port.is_some() => format!("[{address}]"),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => "?".to_owned(),
+    };
+    match event.port {
+        Some(port) if event.kind != super::Kind::Dns => format!("{host}:{port}"),
+        _ => host,
+    }
+}
+
+/// A rule as a shell takes it.
+fn quoted(rule: &str) -> String {
+    if rule.contains([' ', '*', '[', '?', '&', ';', '\'']) { format!("'{rule}'") } else { rule.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::Reason;
+
+    use super::*;
+    use crate::audit::Kind;
+
+    #[test]
+    fn shows_what_why_and_the_remedy() {
+        let mut event = Event::new(Outcome::Deny, Kind::Tls);
+        event.name = Some("evil.example".to_owned());
+        event.port = Some(443);
+        event.reason = Some(Reason::NotAllowed);
+        event.suggestion = Some("evil.example".to_owned());
+        assert_eq!(line(&event), "deny tls evil.example:443 not-allowed; to allow: --allow evil.example");
+        event.rule = Some("evil.example".to_owned());
+        assert_eq!(line(&event), "deny tls evil.example:443 not-allowed; denied by the rule evil.example");
+    }
+
+    #[test]
+    fn forged_lines_stay_one_line() {
+        let mut event = Event::new(Outcome::Deny, Kind::Http);
+        event.method = Some("GET".to_owned());
+        event.url = Some("http://a/\r\ncijail-net: allow".to_owned());
+        assert_eq!(line(&event), "deny http GET http://a/\\r\\ncijail-net: allow");
+    }
+
+    #[test]
+    fn rules_are_quoted_for_the_shell() {
+        let mut event = Event::new(Outcome::Deny, Kind::Udp);
+        event.destination = "2001:db8::1".parse().ok();
+        event.port = Some(123);
+        event.suggestion = Some("[2001:db8::1]:123/udp".to_owned());
+        assert_eq!(line(&event), "deny udp [2001:db8::1]:123; to allow: --allow '[2001:db8::1]:123/udp'");
+    }
+}

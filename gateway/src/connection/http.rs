@@ -1,0 +1,212 @@
+//! HTTP without TLS: every request on the connection is judged by itself and sent on by hyper, so
+//! that both sides agree where it ends.
+
+mod body;
+mod head;
+mod io;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use policy::{Mode, Name, Reason};
+use tokio::sync::Mutex;
+
+use super::judge::{Judged, Target};
+use super::report::Report;
+use super::{Connection, Context, denial};
+use crate::audit::Kind;
+use crate::relay::Counters;
+use crate::upstream::{Destination, HttpProxy};
+
+use body::{Body, Watched};
+use head::Asked;
+use io::{Counted, Prefixed};
+
+/// What the requests of one connection share.
+struct Session {
+    context: Context,
+    original_dst: std::net::SocketAddr,
+    names: Vec<Name>,
+    synthetic: bool,
+    tunnel: Option<Name>,
+    upstream: Mutex<Option<Upstream>>,
+}
+
+/// The connection that the last request went to.
+struct Upstream {
+    destination: Destination,
+    sender: SendRequest<Body>,
+    proxy: Option<HttpProxy>,
+    counters: Arc<Counters>,
+}
+
+/// Serves a connection whose first head is in `received`.
+pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
+    let Connection { context, stream, original_dst, names, synthetic, tunnel, .. } = connection;
+    let session = Arc::new(Session {
+        context: context.clone(),
+        original_dst,
+        names,
+        synthetic,
+        tunnel,
+        upstream: Mutex::new(None),
+    });
+    let service = service_fn(move |request| {
+        let session = session.clone();
+        async move { Ok::<_, Infallible>(session.respond(request).await) }
+    });
+    // What breaks the connection has its record already, or was never a request.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .preserve_header_case(true)
+        .half_close(true)
+        .serve_connection(TokioIo::new(Prefixed::new(received, stream)), service)
+        .with_upgrades()
+        .await;
+}
+
+impl Session {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
+        let started = Instant::now();
+        let asked = Asked::read(&request, self.original_dst.port());
+        let judged = self.judge(&asked);
+        let mode = self.context.policy.mode();
+        let mut report =
+            Report::new(&self.context.audit, mode, Kind::Http, self.original_dst, &judged, started);
+        report.request(asked.method.as_str(), asked.url(), asked.port);
+        if let Some(fault) = asked.fault {
+            report.detail(fault);
+        }
+        // What two implementations could read differently is never sent on, in no mode.
+        if !report.passes() || asked.fault.is_some() {
+            return refusal(&asked, &report);
+        }
+        let destination = match &judged.verdict {
+            Err(_) if mode == Mode::Monitor && !self.synthetic && self.tunnel.is_none() && !asked.absolute => {
+                Destination::Address(self.original_dst)
+            }
+            _ => judged.destination.clone(),
+        };
+        match self.forward(request, &asked, destination, report).await {
+            Ok(response) => response,
+            Err((mut report, reason, error)) => {
+                report.failed(reason, &*error);
+                failure(&asked, &report, &*error)
+            }
+        }
+    }
+
+    fn judge(&self, asked: &Asked) -> Judged<'_> {
+        let target = Target {
+            original_dst: self.original_dst,
+            names: &self.names,
+            tunnel: self.tunnel.as_ref(),
+            synthetic: self.synthetic,
+        };
+        let policy = &self.context.policy;
+        let mut judged =
+            target.http(policy, asked.authority.as_ref(), asked.port, asked.method.as_str(), &asked.path);
+        if let Some(reason) = asked.reason {
+            judged.verdict = Err(super::judge::Denied { reason, rule: None, suggestion: None });
+        }
+        judged
+    }
+
+    async fn forward(
+        &self,
+        mut request: Request<Incoming>,
+        asked: &Asked,
+        destination: Destination,
+        report: Report,
+    ) -> Result<Response<Body>, (Report, Reason, Box<dyn std::error::Error + Send + Sync>)> {
+        let upgrade = asked.upgrade.then(|| hyper::upgrade::on(&mut request));
+        let mut slot = self.upstream.lock().await;
+        let mut upstream = match slot.take() {
+            Some(mut upstream) if upstream.destination == destination => match upstream.sender.ready().await {
+                Ok(()) => Some(upstream),
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        if upstream.is_none() {
+            match self.connect(destination).await {
+                Ok(connected) => upstream = Some(connected),
+                Err((reason, error)) => return Err((report, reason, error)),
+            }
+        }
+        let Some(mut upstream) = upstream else {
+            return Err((report, Reason::UpstreamFailed, "no connection".into()));
+        };
+        let outgoing = head::outgoing(request, asked, upstream.proxy.as_ref()).map(body::incoming);
+        let before = (upstream.counters.up(), upstream.counters.down());
+        let response = match upstream.sender.send_request(outgoing).await {
+            Ok(response) => response,
+            Err(error) => return Err((report, Reason::UpstreamFailed, Box::new(error))),
+        };
+        let watched = Watched::new(report, upstream.counters.clone(), before);
+        *slot = Some(upstream);
+        Ok(match (response.status(), upgrade) {
+            (StatusCode::SWITCHING_PROTOCOLS, Some(job)) => body::upgraded(response, job, watched),
+            _ => response.map(|incoming| body::watched(incoming, watched)),
+        })
+    }
+
+    async fn connect(
+        &self,
+        destination: Destination,
+    ) -> Result<Upstream, (Reason, Box<dyn std::error::Error + Send + Sync>)> {
+        let dialed =
+            self.context.dialer.dial_http(&destination).await.map_err(|error| (error.reason(), error.into()))?;
+        let counters = Arc::new(Counters::default());
+        let io = TokioIo::new(Counted::new(dialed.stream, counters.clone()));
+        let (sender, connection) = hyper::client::conn::http1::Builder::new()
+            .preserve_header_case(true)
+            .handshake(io)
+            .await
+            .map_err(|error| (Reason::UpstreamFailed, error.into()))?;
+        tokio::spawn(async move {
+            // The request that it breaks under tells.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(Upstream { destination, sender, proxy: dialed.http_proxy, counters })
+    }
+}
+
+fn refusal(asked: &Asked, report: &Report) -> Response<Body> {
+    let status = match report.why().0 {
+        Some(Reason::Malformed | Reason::NoHost) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::FORBIDDEN,
+    };
+    respond_text(status, denial::text(&format!("{} {}", asked.method, asked.url()), report))
+}
+
+fn failure(asked: &Asked, report: &Report, error: &dyn std::error::Error) -> Response<Body> {
+    if report.why().0 != Some(Reason::UpstreamFailed) {
+        return refusal(asked, report);
+    }
+    let text = format!(
+        "cijail-net allowed {} {} but could not reach the host.\nreason: {}: {}\n",
+        asked.method,
+        crate::audit::printable(&asked.url()),
+        Reason::UpstreamFailed,
+        crate::audit::printable(&super::chain(error)),
+    );
+    respond_text(StatusCode::BAD_GATEWAY, text)
+}
+
+fn respond_text(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(body::full(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(hyper::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}

@@ -1,0 +1,203 @@
+//! What a request says about where it goes, and how it is sent on. Pure.
+
+use hyper::header::{
+    CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::{Method, Request, Uri};
+use policy::Reason;
+
+use crate::sniff::authority::{self, Authority};
+use crate::upstream::HttpProxy;
+
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const HTTP_PORT: u16 = 80;
+
+/// The parts of a request that are judged.
+pub(super) struct Asked {
+    pub(super) method: Method,
+    /// The host that the request names, from the target or the Host header.
+    pub(super) authority: Option<Authority>,
+    pub(super) port: u16,
+    /// Without the query.
+    pub(super) path: String,
+    /// The target was absolute: the sender takes whom it talks to for a proxy.
+    pub(super) absolute: bool,
+    /// The protocol may change after the answer.
+    pub(super) upgrade: bool,
+    /// Why it is refused whatever the rules say.
+    pub(super) reason: Option<Reason>,
+    /// What is wrong with it, for people.
+    pub(super) fault: Option<&'static str>,
+}
+
+impl Asked {
+    /// Reads a request that came on a connection to `port`.
+    pub(super) fn read<B>(request: &Request<B>, port: u16) -> Asked {
+        let headers = request.headers();
+        let host = header_authority(headers);
+        let uri = request.uri();
+        let target = uri.authority().map(|authority| authority::parse(authority.as_str().as_bytes()).ok());
+        let (reason, fault) = match fault(request, &host, target.as_ref()) {
+            Some((reason, fault)) => (Some(reason), Some(fault)),
+            None => (None, None),
+        };
+        let absolute = target.is_some();
+        let authority = target.flatten().or_else(|| host.ok().flatten());
+        let default = if absolute { HTTP_PORT } else { port };
+        let port = match &authority {
+            Some(authority) if absolute => authority.port.unwrap_or(default),
+            _ => port,
+        };
+        Asked {
+            method: request.method().clone(),
+            port,
+            path: uri.path().to_owned(),
+            absolute,
+            upgrade: headers.contains_key(UPGRADE),
+            authority,
+            reason,
+            fault,
+        }
+    }
+
+    /// The URL without its query, for logs.
+    pub(super) fn url(&self) -> String {
+        let host = self.authority.as_ref().map_or_else(|| "?".to_owned(), |authority| authority.host.to_string());
+        let port = if self.port == HTTP_PORT { String::new() } else { format!(":{}", self.port) };
+        format!("http://{host}{port}{}", self.path)
+    }
+}
+
+fn header_authority(headers: &HeaderMap) -> Result<Option<Authority>, &'static str> {
+    let mut values = headers.get_all(HOST).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err("more than one Host header");
+    }
+    if value.is_empty() {
+        return Ok(None);
+    }
+    authority::parse(value.as_bytes()).map(Some).map_err(|error| error.as_str())
+}
+
+fn fault<B>(
+    request: &Request<B>,
+    host: &Result<Option<Authority>, &'static str>,
+    target: Option<&Option<Authority>>,
+) -> Option<(Reason, &'static str)> {
+    let headers = request.headers();
+    if request.method() == Method::CONNECT {
+        return Some((Reason::ProtocolNotAllowed, "CONNECT after another request"));
+    }
+    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
+        return Some((Reason::Malformed, "Content-Length and Transfer-Encoding together"));
+    }
+    if request.uri().scheme_str().is_some_and(|scheme| scheme != "http") {
+        return Some((Reason::ProtocolNotAllowed, "an absolute target other than http"));
+    }
+    match (host, target) {
+        (Err(fault), _) => Some((Reason::Malformed, fault)),
+        (_, Some(None)) => Some((Reason::Malformed, "the target's authority is not a host and port")),
+        (Ok(Some(host)), Some(Some(target))) if host.host != target.host => {
+            Some((Reason::HostMismatch, "the target and Host name different hosts"))
+        }
+        _ => None,
+    }
+}
+
+/// The request as it goes upstream: an origin target, or an absolute one for a parent proxy, and
+/// nothing that was only meant for a proxy.
+pub(super) fn outgoing<B>(request: Request<B>, asked: &Asked, proxy: Option<&HttpProxy>) -> Request<B> {
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str).to_owned();
+    if let Some(authority) = &asked.authority {
+        let host = match authority.port {
+            Some(port) => format!("{}:{port}", authority.host),
+            None => authority.host.to_string(),
+        };
+        if asked.absolute && let Ok(value) = HeaderValue::from_str(&host) {
+            parts.headers.insert(HOST, value);
+        }
+        let target = match proxy {
+            Some(_) if asked.port == HTTP_PORT => format!("http://{}{path}", authority.host),
+            Some(_) => format!("http://{}:{}{path}", authority.host, asked.port),
+            None => path,
+        };
+        // The parts come from a valid target, so the new one is valid; the old one is the fallback.
+        if let Ok(uri) = target.parse::<Uri>() {
+            parts.uri = uri;
+        }
+    }
+    parts.headers.remove(PROXY_CONNECTION);
+    parts.headers.remove(PROXY_AUTHORIZATION);
+    if let Some(value) = proxy.and_then(|proxy| proxy.authorization.as_deref())
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        parts.headers.insert(PROXY_AUTHORIZATION, value);
+    }
+    // An upgrade to HTTP/2 would hide every later request.
+    if parts.headers.get_all(UPGRADE).iter().any(|value| contains_ignoring_case(value.as_bytes(), b"h2c")) {
+        parts.headers.remove(UPGRADE);
+        parts.headers.remove(HTTP2_SETTINGS);
+    }
+    Request::from_parts(parts, body)
+}
+
+fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(target: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut builder = Request::builder().uri(target);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).unwrap()
+    }
+
+    #[test]
+    fn reads_host_and_target() {
+        let asked = Asked::read(&request("/a?q=1", &[("host", "a.example:8080")]), 8080);
+        assert_eq!((asked.url().as_str(), asked.absolute, asked.reason), ("http://a.example:8080/a", false, None));
+        let asked = Asked::read(&request("http://a.example/a", &[("host", "a.example")]), 3128);
+        assert_eq!((asked.url().as_str(), asked.absolute, asked.port), ("http://a.example/a", true, 80));
+    }
+
+    #[test]
+    fn refuses_what_could_be_read_two_ways() {
+        let cases: [(&str, &[(&str, &str)], Reason); 4] = [
+            ("/", &[("host", "a.example"), ("host", "a.example")], Reason::Malformed),
+            ("/", &[("host", "user@a.example")], Reason::Malformed),
+            ("http://a.example/", &[("host", "b.example")], Reason::HostMismatch),
+            ("/", &[("host", "a.example"), ("content-length", "1"), ("transfer-encoding", "chunked")], Reason::Malformed),
+        ];
+        for (target, headers, reason) in cases {
+            assert_eq!(Asked::read(&request(target, headers), 80).reason, Some(reason), "{target} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn proxies_get_absolute_targets_and_origins_do_not() {
+        let given = || request("http://a.example:81/a?q", &[("host", "a.example:81"), ("proxy-connection", "close")]);
+        let asked = Asked::read(&given(), 3128);
+        let direct = outgoing(given(), &asked, None);
+        assert_eq!(direct.uri(), "/a?q");
+        assert!(!direct.headers().contains_key(PROXY_CONNECTION));
+        let proxy = HttpProxy { authorization: Some("Basic x".to_owned()) };
+        let proxied = outgoing(given(), &asked, Some(&proxy));
+        assert_eq!(proxied.uri(), "http://a.example:81/a?q");
+        assert_eq!(proxied.headers()[PROXY_AUTHORIZATION], "Basic x");
+    }
+
+    #[test]
+    fn http2_upgrades_are_not_offered_upstream() {
+        let given = request("/", &[("host", "a.example"), ("upgrade", "H2C"), ("http2-settings", "x")]);
+        let asked = Asked::read(&given, 80);
+        assert!(!outgoing(given, &asked, None).headers().contains_key(UPGRADE));
+    }
+}

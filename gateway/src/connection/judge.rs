@@ -1,0 +1,217 @@
+//! What to do with a connection, once it is known what it speaks. Pure; the connection carries it
+//! out.
+
+use std::net::SocketAddr;
+
+use policy::{Denial, Name, Policy, Reason, Request, Rule, Scheme, Verdict};
+
+use crate::sniff::authority::{Authority, Host};
+use crate::sniff::client_hello::ServerName;
+use crate::upstream::Destination;
+
+/// A decision about a connection or a request.
+#[derive(Debug, Clone)]
+pub struct Judged<'p> {
+    /// The rule that allows it, or why none does.
+    pub verdict: Result<&'p Rule, Denied<'p>>,
+    /// Where the bytes go if they are let through.
+    pub destination: Destination,
+    /// The name that was judged, if there is one; untrusted text.
+    pub name: Option<String>,
+}
+
+/// Why something is not let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied<'p> {
+    /// The reason for logs.
+    pub reason: Reason,
+    /// The deny rule, if one decided.
+    pub rule: Option<&'p str>,
+    /// The rule that would allow it.
+    pub suggestion: Option<String>,
+}
+
+/// What is known of a connection before its first byte.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The address that the job connected to.
+    pub original_dst: SocketAddr,
+    /// The names that have this address, as the gateway's own answers said.
+    pub names: &'a [Name],
+    /// The name of an enclosing CONNECT: what is inside must name the same host.
+    pub tunnel: Option<&'a Name>,
+    /// Whether the address is one that only stands for its name.
+    pub synthetic: bool,
+}
+
+impl Denied<'_> {
+    fn new<'p>(denial: Denial<'p>, request: &Request<'_>) -> Denied<'p> {
+        let suggestion = if denial.rule.is_none() { request.suggestion() } else { None };
+        Denied { reason: denial.reason, rule: denial.rule.map(Rule::text), suggestion }
+    }
+
+    fn because(reason: Reason) -> Denied<'static> {
+        Denied { reason, rule: None, suggestion: None }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// TLS with this server name, to be spliced.
+    pub fn tls<'p>(&self, policy: &'p Policy, server_name: &ServerName) -> Judged<'p> {
+        match server_name {
+            ServerName::Name(name) => {
+                if let Some(mismatch) = self.mismatch(name) {
+                    return mismatch;
+                }
+                let request = Request::Tls { name, port: self.original_dst.port() };
+                self.named(policy, name, &request)
+            }
+            ServerName::Absent => self.unnamed(policy, Reason::NoSni, None),
+            ServerName::Invalid(text, _) => self.unnamed(policy, Reason::Malformed, Some(text.clone())),
+        }
+    }
+
+    /// One HTTP request without TLS. `authority` is what the request itself names.
+    pub fn http<'p>(
+        &self,
+        policy: &'p Policy,
+        authority: Option<&Authority>,
+        port: u16,
+        method: &str,
+        path: &str,
+    ) -> Judged<'p> {
+        let Some(authority) = authority else { return self.unnamed(policy, Reason::NoHost, None) };
+        match &authority.host {
+            Host::Name(name) => {
+                if let Some(mismatch) = self.mismatch(name) {
+                    return mismatch;
+                }
+                let request = Request::Http { scheme: Scheme::Http, host: name, port, method, path };
+                let mut judged = self.named(policy, name, &request);
+                judged.destination = self.towards(name, port);
+                judged
+            }
+            Host::Address(address) => {
+                if self.tunnel.is_some() {
+                    return self.denied(Reason::HostMismatch, Some(address.to_string()));
+                }
+                let destination = SocketAddr::new(*address, port);
+                self.address(policy, destination, Some(address.to_string()))
+            }
+        }
+    }
+
+    /// The target of a CONNECT: the port says what a rule for it would cover, the bytes inside are
+    /// judged once more.
+    pub fn tunnel<'p>(&self, policy: &'p Policy, authority: &Authority, port: u16) -> Judged<'p> {
+        let name = match &authority.host {
+            Host::Name(name) => name,
+            Host::Address(address) => {
+                return self.address(policy, SocketAddr::new(*address, port), Some(address.to_string()));
+            }
+        };
+        let tls = Request::Tls { name, port };
+        let plain = Request::Http { scheme: Scheme::Http, host: name, port, method: "GET", path: "/" };
+        let opaque = Request::Tcp { name, port };
+        let destination = self.towards(name, port);
+        let mut verdict = judge(policy, &tls);
+        for request in [plain, opaque] {
+            if verdict.is_err() {
+                verdict = judge(policy, &request).or(verdict);
+            }
+        }
+        Judged { verdict, destination, name: Some(name.to_string()) }
+    }
+
+    /// Bytes that are neither TLS nor HTTP.
+    pub fn opaque<'p>(&self, policy: &'p Policy) -> Judged<'p> {
+        let port = self.original_dst.port();
+        let mut denied = None;
+        for name in self.tunnel.into_iter().chain(self.names.iter().filter(|_| self.tunnel.is_none())) {
+            let request = Request::Tcp { name, port };
+            let destination = self.towards(name, port);
+            match judge(policy, &request) {
+                Ok(rule) => return Judged { verdict: Ok(rule), destination, name: Some(name.to_string()) },
+                Err(why) => {
+                    denied.get_or_insert(Judged { verdict: Err(why), destination, name: Some(name.to_string()) });
+                }
+            }
+        }
+        let address = self.address(policy, self.original_dst, None);
+        match (address.verdict.is_ok(), denied) {
+            (false, Some(denied)) => denied,
+            _ => address,
+        }
+    }
+
+    /// Bytes that are almost TLS or HTTP: only a rule for the address itself lets them through.
+    pub fn malformed<'p>(&self, policy: &'p Policy) -> Judged<'p> {
+        self.unnamed(policy, Reason::Malformed, None)
+    }
+
+    /// A protocol that is never judged inside, for instance HTTP/2 without TLS.
+    pub fn unsupported<'p>(&self, policy: &'p Policy) -> Judged<'p> {
+        self.unnamed(policy, Reason::ProtocolNotAllowed, None)
+    }
+
+    /// Whether opaque bytes would be let through, so that the other side may speak first.
+    pub fn may_be_opaque(&self, policy: &Policy) -> bool {
+        self.opaque(policy).verdict.is_ok()
+    }
+
+    fn named<'p>(&self, policy: &'p Policy, name: &Name, request: &Request<'_>) -> Judged<'p> {
+        let destination = self.towards(name, self.original_dst.port());
+        let verdict = judge(policy, request);
+        let Err(why) = verdict else {
+            return Judged { verdict, destination, name: Some(name.to_string()) };
+        };
+        // A rule for the address lets any name through, unless a rule denies this one.
+        if why.rule.is_none() && self.tunnel.is_none() {
+            let address = self.address(policy, self.original_dst, Some(name.to_string()));
+            if address.verdict.is_ok() {
+                return address;
+            }
+        }
+        Judged { verdict: Err(why), destination, name: Some(name.to_string()) }
+    }
+
+    fn unnamed<'p>(&self, policy: &'p Policy, reason: Reason, name: Option<String>) -> Judged<'p> {
+        let address = self.address(policy, self.original_dst, name.clone());
+        if address.verdict.is_ok() { address } else { self.denied(reason, name) }
+    }
+
+    fn denied<'p>(&self, reason: Reason, name: Option<String>) -> Judged<'p> {
+        let destination = Destination::Address(self.original_dst);
+        let name = name.or_else(|| self.tunnel.or(self.names.first()).map(Name::to_string));
+        Judged { verdict: Err(Denied::because(reason)), destination, name }
+    }
+
+    fn mismatch<'p>(&self, name: &Name) -> Option<Judged<'p>> {
+        let outer = self.tunnel?;
+        (outer != name).then(|| self.denied(Reason::HostMismatch, Some(name.to_string())))
+    }
+
+    fn address<'p>(&self, policy: &'p Policy, destination: SocketAddr, name: Option<String>) -> Judged<'p> {
+        // An address inside a tunnel was never looked up, and a synthetic one is nobody's.
+        let fits = self.tunnel.is_none() && !self.synthetic;
+        let request = Request::TcpAddress { destination };
+        let verdict = match judge(policy, &request) {
+            Ok(_) if !fits => Err(Denied::because(Reason::IpNotAllowed)),
+            verdict => verdict,
+        };
+        Judged { verdict, destination: Destination::Address(destination), name }
+    }
+
+    /// The name as the place to go, by the job's own choice of address if the gateway resolved it.
+    fn towards(&self, name: &Name, port: u16) -> Destination {
+        let own = self.names.contains(name) && !self.synthetic && port == self.original_dst.port();
+        Destination::Name { name: name.clone(), port, preferred: own.then_some(self.original_dst) }
+    }
+}
+
+fn judge<'p>(policy: &'p Policy, request: &Request<'_>) -> Result<&'p Rule, Denied<'p>> {
+    match policy.judge(request) {
+        Verdict::Allow(rule) => Ok(rule),
+        Verdict::Deny(denial) => Err(Denied::new(denial, request)),
+    }
+}

@@ -1,0 +1,357 @@
+//! One TCP connection of the job: sniff, judge, act, record.
+
+mod denial;
+mod http;
+pub mod judge;
+mod report;
+mod sniffing;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dns::Dns;
+use policy::{Mode, Name, Policy, Reason};
+use tokio::net::TcpStream;
+
+use crate::audit::{Audit, Kind};
+use crate::relay::{relay, reset, write_all};
+use crate::sniff::authority::{Authority, Host};
+use crate::sniff::http_head::HostField;
+use crate::sniff::target::Target as HttpTarget;
+use crate::sniff::{Protocol, RequestHead};
+use crate::upstream::{Destination, Dialer};
+
+use judge::{Judged, Target};
+use report::Report;
+use sniffing::{Sniffed, sniff};
+
+pub(crate) use report::chain;
+
+/// How long a job that may send opaque bytes is waited for before the other side may speak first.
+const SERVER_FIRST: Duration = Duration::from_millis(30);
+/// How long the first byte to a destination that no rule can allow is waited for.
+const HOPELESS: Duration = Duration::from_millis(500);
+
+/// A connection that capture brings.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The job's side.
+    pub stream: TcpStream,
+    /// Whom the job meant.
+    pub original_dst: SocketAddr,
+    /// The job's own address.
+    pub peer: SocketAddr,
+}
+
+/// What all connections of a run share.
+#[derive(Clone)]
+pub struct Context {
+    /// The rules.
+    pub policy: Arc<Policy>,
+    /// Names and their addresses.
+    pub dns: Arc<Dns>,
+    /// The way out.
+    pub dialer: Dialer,
+    /// The log.
+    pub audit: Audit,
+}
+
+/// A connection and what is known about where it goes.
+struct Connection<'a> {
+    context: &'a Context,
+    stream: TcpStream,
+    original_dst: SocketAddr,
+    names: Vec<Name>,
+    synthetic: bool,
+    /// The host of a CONNECT that encloses what is read now.
+    tunnel: Option<Name>,
+    started: Instant,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(context: &Context, accepted: Accepted) {
+    let Accepted { stream, original_dst, .. } = accepted;
+    // Requests and answers are small and each is waited for; the relay writes whole reads.
+    let _ = stream.set_nodelay(true);
+    let names = context.dns.names_of(original_dst.ip());
+    let synthetic = context.dns.synthetic_name(original_dst.ip()).is_some();
+    let connection = Connection {
+        context,
+        stream,
+        original_dst,
+        names,
+        synthetic,
+        tunnel: None,
+        started: Instant::now(),
+    };
+    connection.run(Vec::new()).await;
+}
+
+impl Connection<'_> {
+    fn target(&self) -> Target<'_> {
+        Target {
+            original_dst: self.original_dst,
+            names: &self.names,
+            tunnel: self.tunnel.as_ref(),
+            synthetic: self.synthetic,
+        }
+    }
+
+    /// Reads what the job says first and hands over; `received` came before, from the same stream.
+    async fn run(mut self, received: Vec<u8>) {
+        let policy = &*self.context.policy;
+        let opaque = self.target().may_be_opaque(policy);
+        let patience = if opaque {
+            SERVER_FIRST
+        } else if self.tunnel.is_some() || !self.names.is_empty() {
+            policy.limits().idle_timeout
+        } else {
+            HOPELESS
+        };
+        match sniff(&mut self.stream, received, policy.limits(), patience).await {
+            Sniffed::Silent if opaque => self.server_first().await,
+            Sniffed::Silent => {
+                let judged = self.target().opaque(policy);
+                self.refuse(Kind::Tcp, &judged, "the client sent nothing");
+            }
+            Sniffed::Protocol(protocol, received) => self.speak(protocol, received).await,
+            Sniffed::Malformed(why, received) => {
+                let judged = self.target().malformed(policy);
+                self.pass(Kind::Tcp, judged, received, Some(why)).await;
+            }
+            Sniffed::Limit(why) => {
+                let mut judged = self.target().malformed(policy);
+                if let Err(denied) = &mut judged.verdict {
+                    denied.reason = Reason::Limit;
+                }
+                self.refuse(Kind::Tcp, &judged, why);
+            }
+            Sniffed::Ended => {}
+        }
+    }
+
+    async fn speak(self, protocol: Protocol, received: Vec<u8>) {
+        let policy = &*self.context.policy;
+        match protocol {
+            Protocol::Tls(hello) => {
+                let judged = self.target().tls(policy, &hello.server_name);
+                self.pass(Kind::Tls, judged, received, None).await;
+            }
+            Protocol::Http(head) => self.http(head, received).await,
+            Protocol::Http2Preface => {
+                let judged = self.target().unsupported(policy);
+                self.pass(Kind::Http, judged, received, Some("HTTP/2 without TLS")).await;
+            }
+            Protocol::Opaque => {
+                let judged = self.target().opaque(policy);
+                self.pass(Kind::Tcp, judged, received, None).await;
+            }
+        }
+    }
+
+    async fn http(self, head: RequestHead, received: Vec<u8>) {
+        match &head.target {
+            HttpTarget::Authority(authority) => {
+                let authority = authority.clone();
+                self.connect(authority, &head, received).await;
+            }
+            // Requests to an allowed address are its own business, but for those to a proxy there.
+            HttpTarget::Origin { .. } | HttpTarget::Asterisk if self.tunnel.is_none() && self.address_allowed(&head) => {
+                let judged = self.target().opaque(&self.context.policy);
+                self.pass(Kind::Http, judged, received, None).await;
+            }
+            _ => http::serve(self, received).await,
+        }
+    }
+
+    /// Whether a rule for the address itself lets the request through, and no rule denies its host.
+    fn address_allowed(&self, head: &RequestHead) -> bool {
+        let policy = &self.context.policy;
+        let host = if let HostField::One(authority) = &head.host { Some(authority) } else { None };
+        let judged = self.target().http(policy, host, self.original_dst.port(), &head.method, "/");
+        let by_address = matches!(judged.destination, Destination::Address(_));
+        let opaque = self.target().opaque(policy);
+        judged.verdict.is_ok()
+            && by_address
+            && matches!(opaque.destination, Destination::Address(_))
+            && opaque.verdict.is_ok()
+    }
+
+    /// Answers a CONNECT as a proxy would, whatever proxy the job meant, and judges what is inside.
+    async fn connect(mut self, authority: Authority, head: &RequestHead, mut received: Vec<u8>) {
+        let context = self.context;
+        let port = authority.port.unwrap_or(self.original_dst.port());
+        let judged = self.target().tunnel(&context.policy, &authority, port);
+        let passes = judged.verdict.is_ok() || context.policy.mode() == Mode::Monitor;
+        if !passes || self.tunnel.is_some() {
+            let mut report = self.report(Kind::Http, &judged);
+            report.request("CONNECT", format!("{authority}"), port);
+            let text = denial::http_response(&format!("CONNECT {authority}"), &report, head.version);
+            // The job may have hung up; the denial is recorded all the same.
+            let _ = write_all(&self.stream, &text).await;
+            linger(self.stream).await;
+            return;
+        }
+        if write_all(&self.stream, b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
+            return;
+        }
+        received.drain(..head.length.min(received.len()));
+        match authority.host {
+            Host::Name(name) => {
+                self.names = context.dns.names_of(self.original_dst.ip());
+                self.names.retain(|known| *known == name);
+                self.original_dst.set_port(port);
+                self.tunnel = Some(name);
+            }
+            Host::Address(address) => {
+                self.original_dst = SocketAddr::new(address, port);
+                self.names = context.dns.names_of(address);
+                self.synthetic = context.dns.synthetic_name(address).is_some();
+            }
+        }
+        Box::pin(self.run(received)).await;
+    }
+
+    /// The job waits for the other side to speak: opaque, unless the job speaks first after all.
+    async fn server_first(mut self) {
+        let policy = &*self.context.policy;
+        let judged = self.target().opaque(policy);
+        let upstream = match self.context.dialer.dial(&judged.destination).await {
+            Ok(upstream) => upstream,
+            Err(error) => {
+                let mut report = self.report(Kind::Tcp, &judged);
+                report.failed(error.reason(), &error);
+                reset(&self.stream);
+                return;
+            }
+        };
+        tokio::select! {
+            biased;
+            ready = self.stream.readable() => {
+                if ready.is_err() {
+                    return;
+                }
+            }
+            ready = upstream.readable() => {
+                if ready.is_err() {
+                    reset(&self.stream);
+                    return;
+                }
+                let report = self.report(Kind::Tcp, &judged);
+                self.splice(&upstream, &report).await;
+                return;
+            }
+        }
+        match sniff(&mut self.stream, Vec::new(), policy.limits(), policy.limits().sniff_timeout).await {
+            Sniffed::Protocol(Protocol::Opaque, received) => {
+                let report = self.report(Kind::Tcp, &judged);
+                report.counters().add_up(received.len());
+                if write_all(&upstream, &received).await.is_ok() {
+                    self.splice(&upstream, &report).await;
+                }
+            }
+            Sniffed::Ended => {
+                // A client that closes its side at once still waits for what the other side says.
+                let report = self.report(Kind::Tcp, &judged);
+                self.splice(&upstream, &report).await;
+            }
+            Sniffed::Protocol(protocol, received) => {
+                drop(upstream);
+                self.speak(protocol, received).await;
+            }
+            Sniffed::Malformed(why, received) => {
+                let judged = self.target().malformed(policy);
+                self.pass(Kind::Tcp, judged, received, Some(why)).await;
+            }
+            Sniffed::Limit(why) => self.refuse(Kind::Tcp, &judged, why),
+            Sniffed::Silent => {}
+        }
+    }
+
+    /// Relays what was received and everything after it, if the verdict lets it.
+    async fn pass(self, kind: Kind, judged: Judged<'_>, received: Vec<u8>, detail: Option<&str>) {
+        let mut report = self.report(kind, &judged);
+        if let Some(detail) = detail {
+            report.detail(detail);
+        }
+        if !report.passes() {
+            let last_words = denial::last_words(kind, &received, &report);
+            drop(report);
+            self.close_with(&last_words).await;
+            return;
+        }
+        let destination = self.way_through(&judged);
+        let upstream = match self.context.dialer.dial(&destination).await {
+            Ok(upstream) => upstream,
+            Err(error) => {
+                report.failed(error.reason(), &error);
+                reset(&self.stream);
+                return;
+            }
+        };
+        report.counters().add_up(received.len());
+        if write_all(&upstream, &received).await.is_err() {
+            reset(&self.stream);
+            return;
+        }
+        drop(received);
+        self.splice(&upstream, &report).await;
+    }
+
+    /// Where something that passes goes. What only monitor mode lets through goes where the job
+    /// sent it, as it would without us.
+    fn way_through(&self, judged: &Judged<'_>) -> Destination {
+        match &judged.verdict {
+            Err(_) if !self.synthetic && self.tunnel.is_none() => Destination::Address(self.original_dst),
+            _ => judged.destination.clone(),
+        }
+    }
+
+    async fn splice(&self, upstream: &TcpStream, report: &Report) {
+        let counters = report.counters();
+        // A side that broke has been passed on as a reset; the record has the octets.
+        let _ = relay(&self.stream, upstream, &counters, self.context.policy.limits().idle_timeout).await;
+    }
+
+    fn refuse(&self, kind: Kind, judged: &Judged<'_>, why: &str) {
+        let mut report = self.report(kind, judged);
+        report.detail(why);
+        reset(&self.stream);
+    }
+
+    /// Ends the connection, with a last message if the protocol has one.
+    async fn close_with(self, last_words: &[u8]) {
+        if last_words.is_empty() {
+            reset(&self.stream);
+            return;
+        }
+        if write_all(&self.stream, last_words).await.is_ok() {
+            linger(self.stream).await;
+        }
+    }
+
+    fn report(&self, kind: Kind, judged: &Judged<'_>) -> Report {
+        let mode = self.context.policy.mode();
+        Report::new(&self.context.audit, mode, kind, self.original_dst, judged, self.started)
+    }
+}
+
+/// Closes a stream so that its last words arrive: unread bytes would turn the close into a reset,
+/// so they are read and thrown away for a moment.
+async fn linger(stream: TcpStream) {
+    const AT_MOST: Duration = Duration::from_millis(500);
+    let _ = socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write);
+    let drain = async {
+        let mut scratch = [0; 4096];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut scratch) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => break,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(AT_MOST, drain).await;
+}

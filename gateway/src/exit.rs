@@ -1,0 +1,12 @@
+//! Exit statuses of `cijail-net run` that are not the job's own. The README has the same table.
+
+/// The job succeeded, something was blocked, and `--fail-on-blocked` was given.
+pub const BLOCKED: u8 = 122;
+/// cijail-net itself failed, before or after the job.
+pub const FAILED: u8 = 125;
+/// The command was found and cannot be run.
+pub const CANNOT_RUN: u8 = 126;
+/// The command was not found.
+pub const NOT_FOUND: u8 = 127;
+/// Added to the number of the signal that killed the job.
+pub const SIGNAL_BASE: u8 = 128;

@@ -1,0 +1,143 @@
+//! The job's UDP other than DNS: relayed if a rule allows it, otherwise refused at once.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dns::Outcome;
+use netns::net::{DatagramSocket, RawSender};
+use policy::{Mode, Name, Reason, Request, Verdict};
+use tokio::io::unix::AsyncFd;
+
+use crate::audit::{Event, Kind};
+use crate::connection::{Context, chain};
+use crate::packet;
+use crate::relay::udp::{Flows, Pair, Sent};
+use crate::upstream::Destination;
+
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Serves one socket for as long as the run lasts.
+///
+/// # Errors
+/// The socket cannot be watched.
+pub async fn serve_udp(socket: DatagramSocket, context: Context, raw: Arc<RawSender>, flows: Flows) -> io::Result<()> {
+    let socket = AsyncFd::new(socket)?;
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    loop {
+        let mut ready = socket.readable().await?;
+        let Ok(received) = ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) else { continue };
+        // A datagram without its destination belongs nowhere.
+        let Ok(datagram) = received else { continue };
+        let pair = (datagram.peer, datagram.original_dst);
+        let payload = &buffer[..datagram.length];
+        if flows.send(pair, payload) == Sent::NoFlow {
+            begin(pair, payload, &context, &raw, &flows);
+        }
+    }
+}
+
+fn begin(pair: Pair, payload: &[u8], context: &Context, raw: &Arc<RawSender>, flows: &Flows) {
+    let (mut event, destination) = judge(pair.1, context);
+    if event.verdict != Outcome::Deny && flows.len() >= context.policy.limits().udp_flows {
+        event.verdict = Outcome::Deny;
+        event.reason = Some(Reason::Limit);
+        event.detail = Some(format!("more than {} UDP flows at once", context.policy.limits().udp_flows));
+    }
+    if event.verdict == Outcome::Deny {
+        refuse(pair, raw);
+        context.audit.record(event);
+        return;
+    }
+    flows.begin(pair, payload);
+    tokio::spawn(run(pair, event, destination, context.clone(), raw.clone(), flows.clone()));
+}
+
+async fn run(
+    pair: Pair,
+    mut event: Event,
+    destination: Destination,
+    context: Context,
+    raw: Arc<RawSender>,
+    flows: Flows,
+) {
+    let started = Instant::now();
+    let mut totals = (0, 0);
+    match context.dialer.datagram_address(&destination).await {
+        Ok(upstream) => {
+            let idle = context.policy.limits().udp_idle_timeout;
+            if let Err(error) = flows.run(pair, upstream, &raw, &mut totals, idle).await {
+                // The other side's refusal reaches the job as what it was.
+                refuse(pair, &raw);
+                event.reason.get_or_insert(Reason::UpstreamFailed);
+                event.detail = Some(error.to_string());
+            }
+        }
+        Err(error) => {
+            flows.forget(pair);
+            refuse(pair, &raw);
+            if error.reason() != Reason::UpstreamFailed && event.verdict == Outcome::Allow {
+                event.verdict = Outcome::Deny;
+            }
+            event.reason.get_or_insert(error.reason());
+            event.detail = Some(chain(&error));
+        }
+    }
+    (event.bytes_up, event.bytes_down) = (Some(totals.0), Some(totals.1));
+    event.duration = Some(started.elapsed());
+    context.audit.record(event);
+}
+
+fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
+    let policy = &context.policy;
+    let port = destination.port();
+    let synthetic = context.dns.synthetic_name(destination.ip()).is_some();
+    let names = context.dns.names_of(destination.ip());
+    let towards = |name: &Name| Destination::Name {
+        name: name.clone(),
+        port,
+        preferred: (!synthetic).then_some(destination),
+    };
+    let mut event = Event::new(Outcome::Deny, Kind::Udp);
+    event.destination = Some(destination.ip());
+    event.port = Some(port);
+    event.name = names.first().map(Name::to_string);
+    let named = names.iter().map(|name| (Request::Udp { name, port }, towards(name)));
+    let addressed = (!synthetic).then_some((Request::UdpAddress { destination }, Destination::Address(destination)));
+    let mut denied = None;
+    for (request, way) in named.chain(addressed) {
+        match policy.judge(&request) {
+            Verdict::Allow(rule) => {
+                event.verdict = Outcome::Allow;
+                event.rule = Some(rule.text().to_owned());
+                return (event, way);
+            }
+            Verdict::Deny(denial) => {
+                denied.get_or_insert((denial, request.suggestion(), way));
+            }
+        }
+    }
+    let way = match denied {
+        Some((denial, suggestion, way)) => {
+            event.reason = Some(denial.reason);
+            event.rule = denial.rule.map(|rule| rule.text().to_owned());
+            event.suggestion = suggestion.filter(|_| denial.rule.is_none());
+            way
+        }
+        None => Destination::Address(destination),
+    };
+    if policy.mode() == Mode::Monitor {
+        event.verdict = Outcome::WouldDeny;
+    }
+    (event, way)
+}
+
+/// Tells the sender at once, as a host without that port would.
+fn refuse((job, server): Pair, raw: &RawSender) {
+    let packet = packet::port_unreachable(job, server);
+    if !packet.is_empty() && !server.ip().is_multicast() {
+        // A full queue loses the answer; the sender then waits as it would for silence.
+        let _ = raw.send(&packet, job);
+    }
+}

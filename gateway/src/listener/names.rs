@@ -1,0 +1,62 @@
+//! Brings the job's DNS questions to the DNS, and its answers back from the server that was meant.
+
+use std::io;
+use std::sync::Arc;
+
+use dns::{Answered, Dns, DnsRecord, Transport};
+use netns::net::{CapturedDatagram, DatagramSocket};
+use tokio::io::unix::AsyncFd;
+
+use crate::audit::{Audit, Event, Kind};
+
+/// Octets of a question; more is never a question over UDP.
+const MAX_QUESTION: usize = 4096;
+
+/// Answers from one socket for as long as the run lasts.
+///
+/// # Errors
+/// The socket cannot be watched.
+pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit) -> io::Result<()> {
+    let socket = Arc::new(AsyncFd::new(socket)?);
+    let mut buffer = vec![0; MAX_QUESTION];
+    loop {
+        let mut ready = socket.readable().await?;
+        let Ok(received) = ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) else { continue };
+        // A datagram without its destination cannot be answered; the next one can.
+        let Ok(datagram) = received else { continue };
+        let query = &buffer[..datagram.length];
+        match dns.answer_now(query, datagram.original_dst, Transport::Udp) {
+            Some(answered) => finish(&socket, datagram, answered, &audit),
+            None => {
+                let (socket, dns, audit, query) = (socket.clone(), dns.clone(), audit.clone(), query.to_vec());
+                tokio::spawn(async move {
+                    let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
+                    finish(&socket, datagram, answered, &audit);
+                });
+            }
+        }
+    }
+}
+
+fn finish(socket: &AsyncFd<DatagramSocket>, datagram: CapturedDatagram, answered: Answered, audit: &Audit) {
+    if let Some(response) = answered.response {
+        // A full queue loses the answer, as anywhere on a network; the client asks again.
+        let _ = socket.get_ref().send_from(&response, datagram.original_dst.ip(), datagram.peer);
+    }
+    if let Some(record) = answered.record {
+        audit.record(event(record));
+    }
+}
+
+/// A question's record as an event.
+pub(super) fn event(record: DnsRecord) -> Event {
+    let mut event = Event::new(record.verdict, Kind::Dns);
+    event.name = record.name;
+    event.destination = Some(record.server.ip());
+    event.port = Some(record.server.port());
+    event.rule = record.rule;
+    event.reason = record.reason;
+    event.suggestion = record.suggestion;
+    event.detail = record.qtype.map(|kind| kind.to_string());
+    event
+}

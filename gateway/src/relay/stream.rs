@@ -1,0 +1,153 @@
+//! Copies two TCP streams into each other.
+//!
+//! An idle relay holds no buffer: bytes are read into one scratch buffer of the thread and written
+//! on at once. Only what the other side does not take is kept, and then nothing more is read.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+/// Octets read at once.
+const SCRATCH: usize = 256 * 1024;
+
+thread_local! {
+    static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+}
+
+/// Octets carried so far, readable while the relay runs.
+#[derive(Debug, Default)]
+pub struct Counters {
+    up: AtomicU64,
+    down: AtomicU64,
+}
+
+impl Counters {
+    /// Octets from the job.
+    pub fn up(&self) -> u64 {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Octets to the job.
+    pub fn down(&self) -> u64 {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Counts octets from the job.
+    pub fn add_up(&self, octets: usize) {
+        self.up.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+
+    /// Counts octets to the job.
+    pub fn add_down(&self, octets: usize) {
+        self.down.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+}
+
+/// Relays until both sides have ended, one of them broke, or nothing moved for `idle`. A side that
+/// has ended is only half closed: the other direction goes on.
+///
+/// # Errors
+/// One side broke; the other is then reset as well, so that a cut transfer does not look complete.
+pub async fn relay(job: &TcpStream, upstream: &TcpStream, counters: &Counters, idle: Duration) -> io::Result<()> {
+    let moved = RefCell::new(Instant::now());
+    let up = pump(job, upstream, &counters.up, &moved);
+    let down = pump(upstream, job, &counters.down, &moved);
+    let both = async { tokio::try_join!(up, down).map(|_| ()) };
+    let result = tokio::select! {
+        result = both => result,
+        () = idle_for(idle, &moved) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    if result.is_err() {
+        reset(job);
+        reset(upstream);
+    }
+    result
+}
+
+/// Makes closing the stream send a reset instead of an orderly end.
+pub fn reset(stream: &TcpStream) {
+    // On a socket that is already gone there is nothing to reset.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+async fn idle_for(idle: Duration, moved: &RefCell<Instant>) {
+    loop {
+        let deadline = *moved.borrow() + idle;
+        // A future that never comes, so that the deadline is all there is to wait for.
+        let _ = timeout_at(deadline, std::future::pending::<()>()).await;
+        if *moved.borrow() + idle <= Instant::now() {
+            return;
+        }
+    }
+}
+
+async fn pump(from: &TcpStream, to: &TcpStream, count: &AtomicU64, moved: &RefCell<Instant>) -> io::Result<()> {
+    loop {
+        from.readable().await?;
+        let step = SCRATCH_BUFFER.with_borrow_mut(|scratch| carry(from, to, count, scratch))?;
+        match step {
+            Step::Blocked => {}
+            Step::Carried => *moved.borrow_mut() = Instant::now(),
+            Step::Left(rest) => {
+                write_all(to, &rest).await?;
+                *moved.borrow_mut() = Instant::now();
+            }
+            Step::Ended => {
+                // The other side may be gone already; its own direction tells.
+                let _ = SockRef::from(to).shutdown(Shutdown::Write);
+                return Ok(());
+            }
+        }
+    }
+}
+
+enum Step {
+    /// Nothing was there.
+    Blocked,
+    /// All that was there is on its way.
+    Carried,
+    /// This much the other side did not take yet.
+    Left(Vec<u8>),
+    /// The sender has ended.
+    Ended,
+}
+
+fn carry(from: &TcpStream, to: &TcpStream, count: &AtomicU64, scratch: &mut [u8]) -> io::Result<Step> {
+    let length = match from.try_read(scratch) {
+        Ok(0) => return Ok(Step::Ended),
+        Ok(length) => length,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::Blocked),
+        Err(error) => return Err(error),
+    };
+    count.fetch_add(length as u64, Ordering::Relaxed);
+    let mut written = 0;
+    while written < length {
+        match to.try_write(&scratch[written..length]) {
+            Ok(octets) => written += octets,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(Step::Left(scratch[written..length].to_vec()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Step::Carried)
+}
+
+/// Writes everything, waiting as long as it takes.
+pub(crate) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        to.writable().await?;
+        match to.try_write(bytes) {
+            Ok(octets) => bytes = &bytes[octets..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

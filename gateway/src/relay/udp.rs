@@ -1,0 +1,168 @@
+//! UDP flows: one upstream socket for each pair of the job's address and the original destination.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use netns::net::RawSender;
+use tokio::net::UdpSocket;
+
+use super::Counters;
+use crate::packet;
+
+/// Octets in the largest datagram.
+const MAX_DATAGRAM: usize = 65_535;
+/// Datagrams of a flow that may wait for its upstream address.
+const MAX_WAITING: usize = 64;
+
+/// The job's address and whom it sends to.
+pub type Pair = (SocketAddr, SocketAddr);
+
+/// The flows of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Flows(Arc<Mutex<HashMap<Pair, Flow>>>);
+
+#[derive(Debug)]
+enum Flow {
+    /// The upstream address is still being resolved; these datagrams wait.
+    Opening(Vec<Vec<u8>>),
+    Open { upstream: Arc<UdpSocket>, shared: Arc<Shared> },
+}
+
+#[derive(Debug)]
+struct Shared {
+    counters: Counters,
+    last: Mutex<Instant>,
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It belongs to a flow, and was sent or waits.
+    Relayed,
+    /// There is no such flow.
+    NoFlow,
+}
+
+impl Flows {
+    /// Sends a datagram of a flow that exists.
+    pub fn send(&self, pair: Pair, payload: &[u8]) -> Sent {
+        let mut flows = self.lock();
+        match flows.get_mut(&pair) {
+            None => Sent::NoFlow,
+            Some(Flow::Opening(waiting)) => {
+                if waiting.len() < MAX_WAITING {
+                    waiting.push(payload.to_vec());
+                }
+                Sent::Relayed
+            }
+            Some(Flow::Open { upstream, shared }) => {
+                forward(upstream, shared, payload);
+                Sent::Relayed
+            }
+        }
+    }
+
+    /// How many flows there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Begins a flow with its first datagram; [`Flows::run`] or [`Flows::forget`] must follow.
+    pub fn begin(&self, pair: Pair, payload: &[u8]) {
+        self.lock().insert(pair, Flow::Opening(vec![payload.to_vec()]));
+    }
+
+    /// Gives up a flow.
+    pub fn forget(&self, pair: Pair) {
+        self.lock().remove(&pair);
+    }
+
+    /// Relays a flow to `upstream` until it was idle for `idle`; the job sees the answers come from
+    /// the address that it sent to.
+    ///
+    /// # Errors
+    /// No socket could be opened, or upstream refused.
+    pub async fn run(
+        &self,
+        pair: Pair,
+        upstream: SocketAddr,
+        raw: &RawSender,
+        counters: &mut (u64, u64),
+        idle: Duration,
+    ) -> io::Result<()> {
+        let result = self.relay(pair, upstream, raw, counters, idle).await;
+        self.forget(pair);
+        result
+    }
+
+    async fn relay(
+        &self,
+        pair: Pair,
+        upstream: SocketAddr,
+        raw: &RawSender,
+        totals: &mut (u64, u64),
+        idle: Duration,
+    ) -> io::Result<()> {
+        let any: IpAddr = if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = Arc::new(UdpSocket::bind((any, 0)).await?);
+        socket.connect(upstream).await?;
+        let shared = Arc::new(Shared { counters: Counters::default(), last: Mutex::new(Instant::now()) });
+        self.open(pair, &socket, &shared);
+        let (job, server) = pair;
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let result = loop {
+            match tokio::time::timeout(idle, socket.recv(&mut buffer)).await {
+                Ok(Ok(length)) => {
+                    shared.counters.add_down(length);
+                    shared.touch();
+                    // The job's queue may be full, as anywhere on a network.
+                    let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
+                }
+                Ok(Err(error)) => break Err(error),
+                Err(_) if shared.idle_since() >= idle => break Ok(()),
+                Err(_) => {}
+            }
+        };
+        *totals = (shared.counters.up(), shared.counters.down());
+        result
+    }
+
+    fn open(&self, pair: Pair, socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
+        let mut flows = self.lock();
+        let open = Flow::Open { upstream: socket.clone(), shared: shared.clone() };
+        if let Some(Flow::Opening(waiting)) = flows.insert(pair, open) {
+            for payload in waiting {
+                forward(socket, shared, &payload);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Pair, Flow>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn touch(&self) {
+        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+    }
+
+    fn idle_since(&self) -> Duration {
+        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed()
+    }
+}
+
+fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
+    shared.counters.add_up(payload.len());
+    shared.touch();
+    // A full queue loses datagrams, as anywhere on a network; a refusal shows on the next receive.
+    let _ = upstream.try_send(payload);
+}
