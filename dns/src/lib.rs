@@ -5,14 +5,30 @@
 //! server it was meant for, and sends what it gets back from that server's address.
 #![forbid(unsafe_code)]
 
+mod answer;
+mod cache;
+mod judge;
 mod kind;
+mod local;
 mod pins;
 pub mod question;
+mod record;
+mod resolve;
 pub mod response;
+mod server;
+mod stream;
 mod synthetic;
 #[cfg(test)]
 mod testing;
+mod upstream;
+mod wire;
 
 pub use kind::Kind;
 pub use pins::Pins;
+pub use record::{Answered, DnsRecord, Outcome};
+pub use resolve::LookupError;
+pub use response::Transport;
+pub use server::{Dns, PROBE_NAME};
+pub use stream::serve_stream;
 pub use synthetic::Synthetic;
+pub use upstream::HostFiles;

@@ -102,9 +102,9 @@ impl Pins {
 
 impl Tables {
     fn pin(&mut self, name: &Name, new: PinnedAddress) {
-        let tick = self.tick;
+        // Tick 0 has no place in the order yet: the caller touches the name afterwards.
         let pinned =
-            self.by_name.entry(name.clone()).or_insert_with(|| Pinned { addresses: Vec::new(), used: tick });
+            self.by_name.entry(name.clone()).or_insert_with(|| Pinned { addresses: Vec::new(), used: 0 });
         match pinned.addresses.iter_mut().find(|known| known.address == new.address) {
             Some(known) => known.fresh_until = known.fresh_until.max(new.fresh_until),
             None => {

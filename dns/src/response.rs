@@ -95,7 +95,7 @@ pub fn headless(head: Head, rcode: Rcode) -> Vec<u8> {
     bytes
 }
 
-fn start(head: Head, rcode: Rcode, section: &[u8], truncated: bool) -> Vec<u8> {
+pub(crate) fn start(head: Head, rcode: Rcode, section: &[u8], truncated: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(12 + section.len() + OPT + EDE + 128);
     bytes.extend(head.id.to_be_bytes());
     bytes.push(0x80 | head.opcode << 3 | u8::from(truncated) << 1 | u8::from(head.recursion_desired));
@@ -109,7 +109,13 @@ fn start(head: Head, rcode: Rcode, section: &[u8], truncated: bool) -> Vec<u8> {
     bytes
 }
 
-fn put_opt(bytes: &mut Vec<u8>, rcode: Rcode, dnssec_ok: bool, extended: Option<Extended<'_>>, limit: usize) {
+pub(crate) fn put_opt(
+    bytes: &mut Vec<u8>,
+    rcode: Rcode,
+    dnssec_ok: bool,
+    extended: Option<Extended<'_>>,
+    limit: usize,
+) {
     bytes[11] = 1;
     bytes.extend([0, 0, 41]);
     bytes.extend(OUR_PAYLOAD.to_be_bytes());

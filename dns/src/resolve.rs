@@ -1,0 +1,268 @@
+//! From an allowed name to its records: cache, bound, upstream, filter, pins.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::Query;
+use hickory_proto::rr::{Name as WireName, Record, RecordType};
+use policy::{Name, Reason, Request, Verdict};
+
+use crate::answer::filter;
+use crate::cache::Expires;
+use crate::judge::Judging;
+use crate::kind::Kind;
+use crate::question::QuestionName;
+use crate::record::{Answered, Outcome};
+use crate::response::{FILTERED, NETWORK_ERROR, NO_REACHABLE_AUTHORITY, OTHER, Rcode};
+use crate::server::Dns;
+use crate::upstream::AskError;
+use crate::wire::wire_name;
+
+/// A question to a server, or to the configured resolvers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    server: Option<SocketAddr>,
+    query: Query,
+}
+
+/// What is known about a question until it expires.
+pub(crate) struct Answer {
+    result: Result<Resolved, Failure>,
+    asked_at: Instant,
+    expires: Instant,
+}
+
+struct Resolved {
+    rcode: Rcode,
+    records: Vec<Record>,
+    addresses: Vec<IpAddr>,
+    refusal: Option<Refusal>,
+}
+
+/// The first address that the policy refused for the name.
+#[derive(Debug, Clone)]
+struct Refusal {
+    reason: Reason,
+    rule: Option<String>,
+    suggestion: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Failure {
+    /// Too many questions were upstream already.
+    Limit,
+    Upstream(AskError),
+}
+
+/// Why a decided name has no address to dial.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LookupError {
+    /// It has addresses, and the policy lets none of them through.
+    #[error("every address of {name} is refused: {reason}")]
+    Refused {
+        /// The name.
+        name: Name,
+        /// Mostly [`Reason::PrivateAddress`].
+        reason: Reason,
+        /// What would allow it, as the policy puts it.
+        suggestion: Option<String>,
+    },
+    /// It does not exist, or has no address.
+    #[error("{0} has no address")]
+    NoAddress(Name),
+    /// More questions are upstream than the policy's limits allow; try again later.
+    #[error("too many DNS questions at once; see dns-inflight in the policy's limits")]
+    Limit,
+    /// Upstream gave no answer.
+    #[error("could not resolve {name}")]
+    Upstream {
+        /// The name.
+        name: Name,
+        /// What went wrong.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl LookupError {
+    /// The word for logs and denial texts.
+    pub fn reason(&self) -> Reason {
+        match self {
+            LookupError::Refused { reason, .. } => *reason,
+            LookupError::Limit => Reason::Limit,
+            LookupError::NoAddress(_) | LookupError::Upstream { .. } => Reason::UpstreamFailed,
+        }
+    }
+}
+
+impl Key {
+    pub(crate) fn new(server: Option<SocketAddr>, name: WireName, kind: Kind) -> Key {
+        Key { server, query: Query::query(name, RecordType::from(kind.0)) }
+    }
+
+    fn kind(&self) -> Kind {
+        Kind(self.query.query_type().into())
+    }
+}
+
+impl Expires for Answer {
+    fn expires(&self) -> Instant {
+        self.expires
+    }
+}
+
+impl Dns {
+    /// Addresses to dial for a name that has been decided upon, IPv6 first. Asks only if the pins
+    /// have no fresh IPv4 address; what it finds is pinned.
+    pub async fn addresses(&self, name: &Name) -> Result<Vec<IpAddr>, LookupError> {
+        let pinned = self.pins.fresh_addresses_of(name, Instant::now());
+        if pinned.iter().any(IpAddr::is_ipv4) {
+            return Ok(pinned);
+        }
+        let lookup = |kind| self.lookup(Key::new(None, wire_name(name), kind), Some(name));
+        let (v6, v4) = tokio::join!(lookup(Kind::AAAA), lookup(Kind::A));
+        let mut found = Vec::new();
+        for answer in [&v6, &v4] {
+            if let Ok(resolved) = &answer.result {
+                self.pins.pin(name, &resolved.addresses, answer.expires);
+                found.extend_from_slice(&resolved.addresses);
+            }
+        }
+        if found.is_empty() { Err(explain(name, &[&v4, &v6])) } else { Ok(found) }
+    }
+
+    pub(crate) async fn ask(&self, judging: Judging<'_>, key: Key) -> Answered {
+        let host = match &judging.question.name {
+            QuestionName::Host(name) => Some(name),
+            QuestionName::Other(_) => None,
+        };
+        let answer = self.lookup(key, host).await;
+        self.finish(judging, &answer)
+    }
+
+    /// The response for the job, from an answer that may have waited in the cache.
+    pub(crate) fn finish(&self, mut judging: Judging<'_>, answer: &Answer) -> Answered {
+        let resolved = match &answer.result {
+            Ok(resolved) => resolved,
+            Err(failure) => return judging.fail(failure),
+        };
+        if let Some(refusal) = &resolved.refusal
+            && (self.monitors() || resolved.records.is_empty())
+        {
+            judging.record.rule = refusal.rule.clone();
+            judging.record.suggestion = refusal.suggestion.clone();
+            judging.deny_because(refusal.reason);
+            if !self.monitors() {
+                return judging.refuse(Rcode::NoError, FILTERED);
+            }
+        }
+        if let QuestionName::Host(name) = &judging.question.name {
+            self.pins.pin(name, &resolved.addresses, answer.expires);
+        }
+        let elapsed = Instant::now().saturating_duration_since(answer.asked_at).as_secs();
+        let asked = judging.question.wire_name();
+        let records = resolved.records.iter().cloned().map(|mut record| {
+            record.ttl = record.ttl.saturating_sub(u32::try_from(elapsed).unwrap_or(u32::MAX));
+            if record.name == asked {
+                // In the case that this client used, which may differ from the first one's.
+                record.name = asked.clone();
+            }
+            record
+        });
+        judging.records(resolved.rcode, records.collect())
+    }
+
+    async fn lookup(&self, key: Key, host: Option<&Name>) -> Arc<Answer> {
+        let ask = || self.resolve(&key, host);
+        self.cache.get_or_ask(key.clone(), Instant::now(), ask).await
+    }
+
+    async fn resolve(&self, key: &Key, host: Option<&Name>) -> Answer {
+        let failed = |failure| {
+            let now = Instant::now();
+            Answer { result: Err(failure), asked_at: now, expires: now }
+        };
+        let Ok(_slot) = self.slots.try_acquire() else { return failed(Failure::Limit) };
+        let reply = match self.upstream.ask(key.server, key.query.clone()).await {
+            Ok(reply) => reply,
+            Err(error) => return failed(Failure::Upstream(error)),
+        };
+        let ttl = self.ttl_bounds();
+        let passes = |address| self.monitors() || self.refusal(host, address).is_none();
+        let filtered = filter(key.query.name(), key.kind(), reply.answers, ttl.clone(), passes);
+        let judged = filtered.refused.iter().chain(&filtered.addresses);
+        let refusal = judged.copied().find_map(|address| self.refusal(host, address));
+        let seconds = match filtered.records.iter().map(|record| record.ttl).min() {
+            Some(ttl) => ttl,
+            None if refusal.is_some() => *ttl.start(),
+            None => reply.negative_ttl.min(*ttl.end()),
+        };
+        let now = Instant::now();
+        Answer {
+            result: Ok(Resolved {
+                rcode: reply.rcode,
+                records: filtered.records,
+                addresses: filtered.addresses,
+                refusal,
+            }),
+            asked_at: now,
+            expires: now + Duration::from_secs(seconds.into()),
+        }
+    }
+
+    fn refusal(&self, host: Option<&Name>, address: IpAddr) -> Option<Refusal> {
+        let request = Request::Resolved { name: host?, address };
+        match self.policy.judge(&request) {
+            Verdict::Allow(_) => None,
+            Verdict::Deny(denial) => Some(Refusal {
+                reason: denial.reason,
+                rule: denial.rule.map(|rule| rule.text().to_owned()),
+                suggestion: request.suggestion(),
+            }),
+        }
+    }
+}
+
+impl Judging<'_> {
+    fn fail(mut self, failure: &Failure) -> Answered {
+        let code = match failure {
+            Failure::Limit => {
+                self.deny_because(Reason::Limit);
+                OTHER
+            }
+            Failure::Upstream(error) => {
+                tracing::debug!(name = self.question.name.as_str(), %error, "upstream failed");
+                self.record.reason.get_or_insert(Reason::UpstreamFailed);
+                match error {
+                    AskError::NoResolver(_) | AskError::Timeout => NO_REACHABLE_AUTHORITY,
+                    AskError::Net(_) | AskError::Tls(_) => NETWORK_ERROR,
+                    AskError::Code(_) => OTHER,
+                }
+            }
+        };
+        let would_deny =
+            self.record.verdict == Outcome::WouldDeny && self.record.reason != Some(Reason::Limit);
+        let mut answered = self.refuse(Rcode::ServFail, code);
+        if would_deny && let Some(record) = &mut answered.record {
+            // It was let through, and failed by itself.
+            record.verdict = Outcome::WouldDeny;
+        }
+        answered
+    }
+}
+
+/// The error for a name without addresses, the most telling one first.
+fn explain(name: &Name, answers: &[&Arc<Answer>]) -> LookupError {
+    let refusal = |answer: &&Arc<Answer>| answer.result.as_ref().ok()?.refusal.clone();
+    if let Some(Refusal { reason, suggestion, .. }) = answers.iter().find_map(refusal) {
+        return LookupError::Refused { name: name.clone(), reason, suggestion };
+    }
+    match answers.iter().find_map(|answer| answer.result.as_ref().err()) {
+        Some(Failure::Limit) => LookupError::Limit,
+        Some(Failure::Upstream(source)) => {
+            LookupError::Upstream { name: name.clone(), source: Arc::new(source.clone()) }
+        }
+        None => LookupError::NoAddress(name.clone()),
+    }
+}
