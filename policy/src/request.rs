@@ -1,8 +1,9 @@
 //! What the DNS server and the gateway ask the policy.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::Name;
+use crate::{Name, Protocol};
 
 /// One thing that the job wants to do, in terms that a rule can decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,44 @@ pub enum Request<'a> {
     },
 }
 
+impl<'a> Request<'a> {
+    /// The name that the request is about; `None` if it is about an address alone.
+    pub fn name(&self) -> Option<&'a Name> {
+        match *self {
+            Request::Resolve { name }
+            | Request::Resolved { name, .. }
+            | Request::Tls { name, .. }
+            | Request::Http { host: name, .. }
+            | Request::Tcp { name, .. }
+            | Request::Udp { name, .. } => Some(name),
+            Request::DnsServer { .. } | Request::TcpAddress { .. } | Request::UdpAddress { .. } => None,
+        }
+    }
+
+    /// The address that the request is about, IPv4 where it is IPv4-mapped IPv6; `None` if it is
+    /// about a name alone.
+    pub fn address(&self) -> Option<IpAddr> {
+        let address = match *self {
+            Request::DnsServer { server } => server.ip(),
+            Request::Resolved { address, .. } => address,
+            Request::TcpAddress { destination } | Request::UdpAddress { destination } => destination.ip(),
+            _ => return None,
+        };
+        Some(address.to_canonical())
+    }
+
+    /// The transport and port of a request to a name.
+    pub(crate) fn protocol_and_port(&self) -> Option<(Protocol, u16)> {
+        match *self {
+            Request::Tls { port, .. } | Request::Http { port, .. } | Request::Tcp { port, .. } => {
+                Some((Protocol::Tcp, port))
+            }
+            Request::Udp { port, .. } => Some((Protocol::Udp, port)),
+            _ => None,
+        }
+    }
+}
+
 /// Whether HTTP runs inside TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {
@@ -79,4 +118,23 @@ pub enum Scheme {
     Http,
     /// `https`, port 443 unless named.
     Https,
+}
+
+impl Scheme {
+    /// The port of a URL that names none.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        })
+    }
 }

@@ -1,0 +1,171 @@
+//! Collects rules and settings from every source, and every mistake in them.
+
+use std::sync::Arc;
+
+use crate::engine::Policy;
+use crate::error::{PolicyError, PolicyErrors};
+use crate::file;
+use crate::rule::is_method_list;
+use crate::settings::{DnsSettings, Limits, Mode};
+use crate::{Effect, Origin, Position, Resolver, Rule};
+
+/// The largest policy file that is read, in octets; 16 MiB hold some 400,000 rules.
+pub const MAX_POLICY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Rules that one policy may have. Long forms multiply ports and paths; this bounds the product.
+const MAX_RULES: usize = 1 << 20;
+
+/// Makes a [`Policy`] out of files, options and environment variables.
+///
+/// Sources add up. Of settings that two files give, the later wins; the command line wins over
+/// files in whatever order the calls come. Mistakes are kept until [`PolicyBuilder::build`].
+#[derive(Debug, Default)]
+pub struct PolicyBuilder {
+    draft: Draft,
+    mode: Option<Mode>,
+    resolvers: Option<Vec<Resolver>>,
+}
+
+/// What the sources gave so far.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) mode: Mode,
+    pub(crate) dns: DnsSettings,
+    pub(crate) limits: Limits,
+    pub(crate) errors: Vec<PolicyError>,
+}
+
+impl PolicyBuilder {
+    /// A builder for the empty policy, which allows nothing.
+    pub fn new() -> PolicyBuilder {
+        PolicyBuilder::default()
+    }
+
+    /// Adds a policy file; `name` is what origins and errors call it.
+    pub fn add_file(&mut self, name: &str, bytes: &[u8]) {
+        let source: Arc<str> = name.into();
+        if bytes.len() > MAX_POLICY_BYTES {
+            let message = format!(
+                "the file has {} octets, a policy at most {MAX_POLICY_BYTES}: split it, or use wildcards and address ranges",
+                bytes.len()
+            );
+            return self.draft.error(&source, None, message, None);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => file::read(&mut self.draft, &source, text),
+            Err(error) => {
+                let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+                let bad = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+                let line = good.matches('\n').count() + 1;
+                let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                let message = format!("byte 0x{bad:02x} is not UTF-8: save the file as UTF-8 text");
+                self.draft.error(&source, Some(Position { line, column }), message, None);
+            }
+        }
+    }
+
+    /// Adds the value of `CIJAIL_ENDPOINTS`: allow rules separated by white space. A word that
+    /// starts with `#` begins a comment that goes on to the end of the line.
+    pub fn add_endpoints(&mut self, text: &str) {
+        let source: Arc<str> = "CIJAIL_ENDPOINTS".into();
+        for (number, line) in text.lines().enumerate() {
+            let mut words = words(line).peekable();
+            while let Some((start, end)) = words.next() {
+                let is_methods = is_method_list(&line[start..end]);
+                let url = words.next_if(|&(start, end)| is_methods && line[start..end].contains("://"));
+                let rule = &line[start..url.map_or(end, |(_, end)| end)];
+                let position = |offset: usize| Position {
+                    line: number + 1,
+                    column: line[..start + offset].chars().count() + 1,
+                };
+                match Rule::parse(rule, Effect::Allow, Origin::at(&source, position(0))) {
+                    Ok(rule) => self.draft.push(rule),
+                    Err(error) => {
+                        let at = position(error.offset);
+                        self.draft.error(&source, Some(at), error.kind.to_string(), Some(rule));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds an allow rule from `--allow`.
+    pub fn add_allow(&mut self, text: &str) {
+        self.add_rule("--allow", Effect::Allow, text);
+    }
+
+    /// Adds a deny rule from `--deny`.
+    pub fn add_deny(&mut self, text: &str) {
+        self.add_rule("--deny", Effect::Deny, text);
+    }
+
+    /// Adds a rule from another option or variable, which origins and errors call `source`.
+    pub fn add_rule(&mut self, source: &str, effect: Effect, text: &str) {
+        let origin = Origin::option(source);
+        match Rule::parse(text, effect, origin) {
+            Ok(rule) => self.draft.push(rule),
+            Err(error) => self.draft.error(&source.into(), None, error.kind.to_string(), Some(text)),
+        }
+    }
+
+    /// Sets the mode, whatever files say.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = Some(mode);
+    }
+
+    /// Sets the resolvers from `--resolver`, whatever files say. No texts set nothing.
+    pub fn set_resolvers<T: AsRef<str>>(&mut self, texts: impl IntoIterator<Item = T>) {
+        for text in texts {
+            match Resolver::parse(text.as_ref()) {
+                Ok(resolver) => self.resolvers.get_or_insert_default().push(resolver),
+                Err(error) => {
+                    self.draft.error(&"--resolver".into(), None, error.to_string(), Some(text.as_ref()));
+                }
+            }
+        }
+    }
+
+    /// The policy, or everything that is wrong with its sources.
+    pub fn build(self) -> Result<Policy, PolicyErrors> {
+        let Draft { rules, mode, mut dns, limits, errors } = self.draft;
+        if let Some(errors) = PolicyErrors::new(errors) {
+            return Err(errors);
+        }
+        if let Some(resolvers) = self.resolvers {
+            dns.resolvers = resolvers;
+        }
+        Ok(Policy::new(self.mode.unwrap_or(mode), rules, dns, limits))
+    }
+}
+
+impl Draft {
+    pub(crate) fn error(
+        &mut self,
+        source: &Arc<str>,
+        position: Option<Position>,
+        message: String,
+        words: Option<&str>,
+    ) {
+        let words = words.map(str::to_owned);
+        self.errors.push(PolicyError { source: Arc::clone(source), position, message, words });
+    }
+
+    pub(crate) fn push(&mut self, rule: Rule) {
+        if self.rules.len() == MAX_RULES {
+            let message = format!("a policy has at most {MAX_RULES} rules: use wildcards and address ranges");
+            self.error(&rule.origin().source().into(), None, message, None);
+        }
+        if self.rules.len() <= MAX_RULES {
+            self.rules.push(rule);
+        }
+    }
+}
+
+/// Start and end of each word of a line, up to a comment.
+fn words(line: &str) -> impl Iterator<Item = (usize, usize)> {
+    let offset = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
+    line.split_whitespace()
+        .take_while(|word| !word.starts_with('#'))
+        .map(move |word| (offset(word), offset(word) + word.len()))
+}

@@ -1,0 +1,175 @@
+//! The long form of rules, `[[rule]]`: put together as short forms, so that there is one grammar.
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use ipnet::Ipv6Net;
+use toml::de::{DeTable, DeValue};
+
+use super::{Reader, Value};
+use crate::rule::{Subject, split_port_text};
+use crate::{Effect, Origin, Rule};
+
+const KEYS: [&str; 8] = ["host", "ports", "scheme", "methods", "paths", "allow-private", "effect", "note"];
+
+/// The parts of one table; lists are empty where the key is absent.
+struct Parts {
+    host: String,
+    ports: Vec<String>,
+    scheme: String,
+    methods: String,
+    paths: Vec<String>,
+}
+
+impl<'t> Reader<'_, 't> {
+    pub(super) fn rule_tables(&mut self, value: &Value<'t>) {
+        let DeValue::Array(tables) = value.get_ref() else {
+            return self.wrong_type(value, "a table for each rule, written [[rule]]", value.get_ref());
+        };
+        for value in tables.iter() {
+            if let Some(table) = self.table(value, "[rule]") {
+                self.rule_table(value, table);
+            }
+        }
+    }
+
+    fn rule_table(&mut self, value: &Value<'t>, table: &DeTable<'t>) {
+        self.keys(table, &KEYS);
+        let Some(host) = table.get("host") else {
+            return self.error(value.span(), "a rule needs a host: add host = \"example.com\"".into(), None);
+        };
+        let before = self.draft.errors.len();
+        let parts = Parts {
+            host: self.string(host).unwrap_or_default().to_owned(),
+            ports: table.get("ports").map(|value| self.ports(value)).unwrap_or_default(),
+            scheme: table.get("scheme").map(|value| self.scheme(value)).unwrap_or_default(),
+            methods: table.get("methods").map(|value| self.strings(value)).unwrap_or_default().join(","),
+            paths: table.get("paths").map(|value| self.paths(value)).unwrap_or_default(),
+        };
+        let effect = table.get("effect").map_or(Effect::Allow, |value| self.effect(value));
+        let note: Option<Arc<str>> = table.get("note").and_then(|value| self.string(value)).map(Arc::from);
+        let private = table.get("allow-private").filter(|value| self.boolean(value));
+        if self.draft.errors.len() > before {
+            return;
+        }
+        let origin = Origin::at(self.source, self.places.of(host.span().start));
+        let texts = parts.texts();
+        let words = |text: &str| if text == parts.host { parts.host.clone() } else { text.to_owned() };
+        for text in texts {
+            match Rule::parse(&text, effect, origin.clone()) {
+                Err(error) => self.error(host.span(), error.kind.to_string(), Some(&words(&text))),
+                Ok(rule) => {
+                    let is_host = matches!(rule.subject(), Subject::Host { .. });
+                    if let Some(value) = private.filter(|_| effect == Effect::Deny || !is_host) {
+                        let message = "allow-private is for allow rules of host names: remove it";
+                        return self.error(value.span(), message.into(), Some(rule.text()));
+                    }
+                    self.draft.push(rule.with_note(note.clone()).with_allow_private(private.is_some()));
+                }
+            }
+        }
+    }
+
+    fn ports(&mut self, value: &Value<'t>) -> Vec<String> {
+        let one = |reader: &mut Self, value: &Value<'t>| {
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(digits) => digits.to_string(),
+                other => {
+                    reader.wrong_type(value, "a port, or a range such as \"8000-8100\"", other);
+                    return None;
+                }
+            };
+            if let Err((_, kind)) = split_port_text(&text) {
+                reader.error(value.span(), kind.to_string(), Some(&text));
+                return None;
+            }
+            Some(text)
+        };
+        match value.get_ref() {
+            DeValue::Array(values) => {
+                self.not_empty(value, values.is_empty());
+                values.iter().filter_map(|value| one(self, value)).collect()
+            }
+            _ => one(self, value).into_iter().collect(),
+        }
+    }
+
+    fn scheme(&mut self, value: &Value<'t>) -> String {
+        let text = self.string(value).unwrap_or("https");
+        if !matches!(text, "http" | "https") {
+            self.error(value.span(), "a scheme is \"https\" or \"http\"".into(), Some(text));
+        }
+        text.to_owned()
+    }
+
+    fn paths(&mut self, value: &Value<'t>) -> Vec<String> {
+        let paths = self.strings(value);
+        for path in paths.iter().filter(|path| !path.starts_with('/')) {
+            self.error(value.span(), "a path starts with a slash".into(), Some(path));
+        }
+        paths
+    }
+
+    fn effect(&mut self, value: &Value<'t>) -> Effect {
+        match self.string(value) {
+            Some("deny") => Effect::Deny,
+            Some("allow") | None => Effect::Allow,
+            Some(other) => {
+                self.error(value.span(), "an effect is \"allow\" or \"deny\"".into(), Some(other));
+                Effect::Allow
+            }
+        }
+    }
+
+    fn boolean(&mut self, value: &Value<'t>) -> bool {
+        match value.get_ref() {
+            DeValue::Boolean(boolean) => *boolean,
+            other => {
+                self.wrong_type(value, "true or false, without quotes", other);
+                false
+            }
+        }
+    }
+
+    /// A list of strings, or one string.
+    fn strings(&mut self, value: &Value<'t>) -> Vec<String> {
+        if let DeValue::String(text) = value.get_ref() {
+            return vec![text.to_string()];
+        }
+        let Some(values) = self.array(value) else { return Vec::new() };
+        self.not_empty(value, values.is_empty());
+        values.iter().filter_map(|value| self.string(value).map(str::to_owned)).collect()
+    }
+
+    /// An empty list reads as "nothing" to some and as "anything" to others.
+    fn not_empty(&mut self, value: &Value<'t>, is_empty: bool) {
+        if is_empty {
+            self.error(value.span(), "the list is empty: remove the key, or add an entry".into(), None);
+        }
+    }
+}
+
+impl Parts {
+    /// The short forms: one for each port and path.
+    fn texts(&self) -> impl Iterator<Item = String> + '_ {
+        let is_v6 = self.host.parse::<Ipv6Addr>().is_ok() || self.host.parse::<Ipv6Net>().is_ok();
+        let host = if is_v6 { format!("[{}]", self.host) } else { self.host.clone() };
+        let is_url = !(self.paths.is_empty() && self.methods.is_empty() && self.scheme.is_empty());
+        let space = if self.methods.is_empty() { "" } else { " " };
+        let scheme = if self.scheme.is_empty() { "https" } else { &self.scheme };
+        let front = if is_url { format!("{}{space}{scheme}://{host}", self.methods) } else { host };
+        let ports = self.ports.iter().map(|port| format!(":{port}"));
+        let ports = ports.chain(self.ports.is_empty().then(String::new));
+        ports.flat_map(move |port| {
+            let front = format!("{front}{port}");
+            let root = (self.paths.is_empty()).then_some("");
+            self.paths
+                .iter()
+                .map(String::as_str)
+                .chain(root)
+                .map(move |path| format!("{front}{path}"))
+                .collect::<Vec<_>>()
+        })
+    }
+}

@@ -1,0 +1,257 @@
+//! One rule: what it speaks of, where it was written, and its canonical text.
+
+mod cover;
+mod error;
+mod fit;
+mod parse;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::path::PathPrefix;
+use crate::{Pattern, PortRange, Protocol, Scheme};
+
+pub use error::{RuleError, RuleErrorKind};
+pub(crate) use fit::Fit;
+pub(crate) use parse::{is_method_list, split_port_text};
+
+/// What a rule does to the requests that it speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Lets them through, unless a deny rule speaks of them too.
+    Allow,
+    /// Refuses them, whatever allow rules say.
+    Deny,
+}
+
+/// One allow or deny rule.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    effect: Effect,
+    subject: Subject,
+    text: Box<str>,
+    origin: Origin,
+    note: Option<Arc<str>>,
+    allow_private: bool,
+}
+
+/// Where a rule was written: `policy.toml:12:5`, `CIJAIL_ENDPOINTS:1:3` or `--allow`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    source: Arc<str>,
+    position: Option<Position>,
+}
+
+/// A place in a source. Both numbers count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+/// What a rule speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    Host { pattern: Pattern, service: Service },
+    Address { range: IpNet, service: AddressService },
+    Loopback { ports: PortRange },
+    Unix { path: Box<str> },
+}
+
+/// What of a host a rule speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Service {
+    /// `example.com` as an allow rule: TLS on 443, HTTP on 80.
+    Web,
+    /// `example.com` as a deny rule: the name, every port and protocol.
+    Everything,
+    /// `example.com:22`.
+    Ports { ports: PortRange, protocol: Protocol },
+    /// `GET https://example.com/path/`.
+    Url(Url),
+    /// `dns:example.com`.
+    Resolve,
+}
+
+/// What of an address a rule speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum AddressService {
+    /// `192.0.2.0/24` as a deny rule: every port and protocol, and names that resolve to it.
+    Everything,
+    /// `192.0.2.0/24:443`.
+    Ports { ports: PortRange, protocol: Protocol },
+}
+
+/// A URL rule without its host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Url {
+    /// As written, without repeats; empty means any.
+    pub(crate) methods: Box<[Box<str>]>,
+    pub(crate) scheme: Scheme,
+    pub(crate) port: u16,
+    pub(crate) path: PathPrefix,
+}
+
+impl Rule {
+    /// Reads the short form of a rule, as `--allow` takes it.
+    pub fn parse(text: &str, effect: Effect, origin: Origin) -> Result<Rule, RuleError> {
+        let subject = parse::subject(text, effect)?;
+        let text = subject.to_string().into();
+        Ok(Rule { effect, subject, text, origin, note: None, allow_private: false })
+    }
+
+    /// Whether the rule allows or denies.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The canonical text, as a user would write it after `--allow` or `--deny`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the rule was written.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The note of the rule's long form.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// Whether names that the rule allows may resolve to private addresses.
+    pub fn allow_private(&self) -> bool {
+        self.allow_private
+    }
+
+    /// The host pattern, if the rule speaks of names.
+    pub fn pattern(&self) -> Option<&Pattern> {
+        match &self.subject {
+            Subject::Host { pattern, .. } => Some(pattern),
+            _ => None,
+        }
+    }
+
+    /// Whether the rule has an effect only where TLS is intercepted: an `https` URL rule with a
+    /// path or with methods.
+    pub fn needs_interception(&self) -> bool {
+        matches!(&self.subject, Subject::Host { service: Service::Url(url), .. }
+            if url.scheme == Scheme::Https && !url.is_whole_host())
+    }
+
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(crate) fn with_note(self, note: Option<Arc<str>>) -> Rule {
+        Rule { note, ..self }
+    }
+
+    pub(crate) fn with_allow_private(self, allow_private: bool) -> Rule {
+        Rule { allow_private, ..self }
+    }
+}
+
+impl Origin {
+    /// An origin without lines, such as `--allow`.
+    pub fn option(source: &str) -> Origin {
+        Origin { source: source.into(), position: None }
+    }
+
+    /// An origin in a text.
+    pub(crate) fn at(source: &Arc<str>, position: Position) -> Origin {
+        Origin { source: Arc::clone(source), position: Some(position) }
+    }
+
+    /// The name of the file, option or variable.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The place in it, if it has lines.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+}
+
+impl Url {
+    /// Whether the rule leaves nothing of the host's requests to look at.
+    pub(crate) fn is_whole_host(&self) -> bool {
+        self.methods.is_empty() && self.path.is_root()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some(Position { line, column }) => write!(f, "{}:{line}:{column}", self.source),
+            None => f.write_str(&self.source),
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Effect::Allow => "allow",
+            Effect::Deny => "deny",
+        })
+    }
+}
+
+/// The canonical text.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Host { pattern, service } => match service {
+                Service::Web | Service::Everything => write!(f, "{pattern}"),
+                Service::Ports { ports, protocol } => write!(f, "{pattern}:{ports}{}", suffix(*protocol)),
+                Service::Resolve => write!(f, "dns:{pattern}"),
+                Service::Url(url) => write_url(f, pattern, url),
+            },
+            Subject::Address { range, service } => {
+                write_range(f, *range)?;
+                match service {
+                    AddressService::Everything => Ok(()),
+                    AddressService::Ports { ports, protocol } => write!(f, ":{ports}{}", suffix(*protocol)),
+                }
+            }
+            Subject::Loopback { ports } => write!(f, "localhost:{ports}"),
+            Subject::Unix { path } => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+fn suffix(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "",
+        Protocol::Udp => "/udp",
+    }
+}
+
+fn write_url(f: &mut fmt::Formatter<'_>, pattern: &Pattern, url: &Url) -> fmt::Result {
+    if !url.methods.is_empty() {
+        write!(f, "{} ", url.methods.join(","))?;
+    }
+    write!(f, "{}://{pattern}", url.scheme)?;
+    if url.port != url.scheme.default_port() {
+        write!(f, ":{}", url.port)?;
+    }
+    write!(f, "{}", url.path)
+}
+
+/// A range as rules write it: IPv6 in brackets, no prefix length on a single address.
+fn write_range(f: &mut fmt::Formatter<'_>, range: IpNet) -> fmt::Result {
+    let is_single = range.prefix_len() == range.max_prefix_len();
+    match (range, is_single) {
+        (IpNet::V4(range), true) => write!(f, "{}", range.addr()),
+        (IpNet::V4(range), false) => write!(f, "{range}"),
+        (IpNet::V6(range), true) => write!(f, "[{}]", range.addr()),
+        (IpNet::V6(range), false) => write!(f, "[{range}]"),
+    }
+}

@@ -1,0 +1,65 @@
+//! The rule that would allow a denied request and as little else as rules can say.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::address::is_this_host;
+use crate::path::{is_ambiguous, normalise};
+use crate::rule::is_method_list;
+use crate::{Request, Scheme};
+
+impl Request<'_> {
+    /// The rule's text, as it would stand after `--allow`. `None` where no short rule would do: a
+    /// private address of a name (that takes `allow-private` in a rule's long form), an address of
+    /// this host, port 0, opaque bytes to the DNS port of an address.
+    pub fn suggestion(&self) -> Option<String> {
+        if self.name().is_some_and(|name| name.as_str() == "localhost") {
+            return None;
+        }
+        match *self {
+            Request::Resolve { name } => Some(name.to_string()),
+            Request::Resolved { .. } => None,
+            Request::Tls { port: 0, .. }
+            | Request::Http { port: 0, .. }
+            | Request::Tcp { port: 0, .. }
+            | Request::Udp { port: 0, .. } => None,
+            Request::Tls { name, port: 443 } => Some(name.to_string()),
+            Request::Tls { name, port } | Request::Tcp { name, port } => Some(format!("{name}:{port}")),
+            Request::Udp { name, port } => Some(format!("{name}:{port}/udp")),
+            Request::Http { scheme, host, port, method, path } => {
+                // A path that servers may read in more than one way is allowed with the whole host only.
+                let path = if is_ambiguous(path) { "/".to_owned() } else { in_rule(path) };
+                let methods = match scheme {
+                    Scheme::Https if is_method_list(method) => format!("{method} "),
+                    _ => String::new(),
+                };
+                let port = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
+                Some(format!("{methods}{scheme}://{host}{port}{path}"))
+            }
+            Request::DnsServer { server } => address(server, ""),
+            Request::TcpAddress { destination } if destination.port() != 53 => address(destination, ""),
+            Request::UdpAddress { destination } if destination.port() != 53 => address(destination, "/udp"),
+            Request::TcpAddress { .. } | Request::UdpAddress { .. } => None,
+        }
+    }
+}
+
+/// The path as a rule may write it: a rule takes no `*`, so it ends before that segment.
+fn in_rule(path: &str) -> String {
+    let mut path = normalise(path);
+    if let Some(star) = path.find('*') {
+        path.truncate(path[..star].rfind('/').map_or(0, |slash| slash + 1));
+    }
+    path
+}
+
+fn address(destination: SocketAddr, suffix: &str) -> Option<String> {
+    let address = destination.ip().to_canonical();
+    if destination.port() == 0 || is_this_host(address) {
+        return None;
+    }
+    let port = destination.port();
+    Some(match address {
+        IpAddr::V4(address) => format!("{address}:{port}{suffix}"),
+        IpAddr::V6(address) => format!("[{address}]:{port}{suffix}"),
+    })
+}
