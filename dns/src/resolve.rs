@@ -150,8 +150,10 @@ impl Dns {
         if let Some(refusal) = &resolved.refusal
             && (self.monitors() || resolved.records.is_empty())
         {
-            judging.record.rule = refusal.rule.clone();
-            judging.record.suggestion = refusal.suggestion.clone();
+            if judging.record.reason.is_none() {
+                judging.record.rule = refusal.rule.clone();
+                judging.record.suggestion = refusal.suggestion.clone();
+            }
             judging.deny_because(refusal.reason);
             if !self.monitors() {
                 return judging.refuse(Rcode::NoError, FILTERED);
