@@ -114,7 +114,8 @@ impl Expires for Answer {
 
 impl Dns {
     /// Addresses to dial for a name that has been decided upon, IPv6 first. Asks only if the pins
-    /// have no fresh IPv4 address; what it finds is pinned.
+    /// have no fresh IPv4 address, whichever server they came from; what it finds is pinned.
+    /// Addresses that the policy refuses are left out.
     pub async fn addresses(&self, name: &Name) -> Result<Vec<IpAddr>, LookupError> {
         let pinned = self.pins.fresh_addresses_of(name, Instant::now());
         if pinned.iter().any(IpAddr::is_ipv4) {

@@ -125,7 +125,11 @@ pub(crate) fn put_opt(
         bytes.extend([0, 0]);
         return;
     };
-    let text = &text[..text.floor_char_boundary(room.min(1024) - EDE)];
+    let mut end = text.len().min(room.min(1024) - EDE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
     let length = text.len() as u16;
     bytes.extend((4 + length + 2).to_be_bytes());
     // Option 15 is the Extended DNS Error.

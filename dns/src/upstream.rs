@@ -100,22 +100,17 @@ impl Upstream {
         let pool = match server {
             Some(server) => self.server(server)?,
             None => {
-                if let Some(reply) = self.from_hosts(&query).await {
+                if let Some(reply) = self.host_file(&query).await {
                     return Ok(reply);
                 }
                 self.main.get_or_init(|| self.connect()).await.clone()?
             }
         };
-        let mut options = DnsRequestOptions::default();
-        options.case_randomization = true;
-        let answer = pool.lookup(query, options).first_answer();
-        match tokio::time::timeout(DEADLINE, answer).await {
-            Err(_) | Ok(Err(NetError::Timeout)) => Err(AskError::Timeout),
-            Ok(result) => read(result),
-        }
+        tokio::time::timeout(DEADLINE, ask(&pool, query)).await.unwrap_or(Err(AskError::Timeout))
     }
 
-    async fn from_hosts(&self, query: &Query) -> Option<Reply> {
+    /// What the host's file of names says, if it knows the name.
+    async fn host_file(&self, query: &Query) -> Option<Reply> {
         let hosts = self.hosts.get_or_init(async || read_hosts(&self.files)).await;
         let addresses = [RecordType::A, RecordType::AAAA];
         if !addresses.contains(&query.query_type()) {
@@ -158,6 +153,21 @@ impl Upstream {
         }
         servers.push_back((server, new.clone()));
         Ok(new)
+    }
+}
+
+/// With random upper and lower case in the name, which a forger has to guess
+/// (draft-vixie-dnsext-dns0x20). Resolvers that do not keep the case are asked over TCP, and those
+/// that have no TCP either without that defence.
+async fn ask(pool: &Pool, query: Query) -> Result<Reply, AskError> {
+    let mut options = DnsRequestOptions::default();
+    options.case_randomization = true;
+    match read(pool.lookup(query.clone(), options).first_answer().await) {
+        Err(AskError::Net(_)) => {
+            options.case_randomization = false;
+            read(pool.lookup(query, options).first_answer().await)
+        }
+        read => read,
     }
 }
 

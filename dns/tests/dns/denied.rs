@@ -131,3 +131,23 @@ async fn malformed_messages_get_an_error_or_nothing() {
     assert_eq!(answered.record.unwrap().reason, Some(Reason::Malformed));
     assert_eq!(dns.answer_now(&good[..7], OWN, Transport::Udp).unwrap().response, None);
 }
+
+proptest::proptest! {
+    #[test]
+    fn garbage_gets_an_answer_that_parses_or_none(mut bytes: Vec<u8>, at in 0usize..50, value: u8) {
+        let dns = dns(([127, 0, 0, 1], 9).into(), &[]);
+        let mut mutated = query("s3cret.evil.example.", RecordType::A);
+        let length = mutated.len();
+        mutated[at % length] = value;
+        if bytes.len() > 2 {
+            // A query and not a response, so that more of the parser is reached.
+            bytes[2] &= 0x7f;
+        }
+        for message in [bytes, mutated] {
+            let answered = dns.answer_now(&message, OWN, Transport::Udp);
+            if let Some(response) = answered.and_then(|answered| answered.response) {
+                Message::from_vec(&response).unwrap();
+            }
+        }
+    }
+}

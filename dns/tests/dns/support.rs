@@ -13,18 +13,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// The gateway's own address, as the job sees it.
-pub const OWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 53);
+pub(crate) const OWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 53);
 
 /// Gives the messages to send back; each is encoded as it stands.
 type Behaviour = Arc<dyn Fn(&Message, Transport) -> Vec<Vec<u8>> + Send + Sync>;
 
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Upstream {
-    pub async fn start(
+    pub(crate) async fn start(
         behaviour: impl Fn(&Message, Transport) -> Vec<Vec<u8>> + Send + Sync + 'static,
     ) -> Upstream {
         let behaviour: Behaviour = Arc::new(behaviour);
@@ -48,12 +48,12 @@ impl Upstream {
     }
 
     /// Answers every question with these records.
-    pub async fn with(records: Vec<Record>) -> Upstream {
+    pub(crate) async fn with(records: Vec<Record>) -> Upstream {
         Upstream::start(move |query, _| vec![reply(query, records.clone()).to_vec().unwrap()]).await
     }
 
     /// Every question so far, as `udp www.example.com. A`, in lower case.
-    pub fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -71,7 +71,11 @@ async fn serve_tcp(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<
     while let Ok(length) = stream.read_u16().await {
         let mut query = vec![0; length.into()];
         stream.read_exact(&mut query).await.unwrap();
-        for reply in behave(&query, Transport::Tcp, &behaviour, &seen) {
+        let replies = behave(&query, Transport::Tcp, &behaviour, &seen);
+        if replies.is_empty() {
+            return;
+        }
+        for reply in replies {
             stream.write_u16(reply.len() as u16).await.unwrap();
             stream.write_all(&reply).await.unwrap();
         }
@@ -92,18 +96,18 @@ fn behave(
     behaviour(&message, transport)
 }
 
-pub fn reply(query: &Message, records: Vec<Record>) -> Message {
+pub(crate) fn reply(query: &Message, records: Vec<Record>) -> Message {
     let mut reply = query.clone().into_response();
     reply.edns = None;
     reply.answers = records;
     reply
 }
 
-pub fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::from_ascii(text).unwrap()
 }
 
-pub fn address(owner: &str, address: &str) -> Record {
+pub(crate) fn address(owner: &str, address: &str) -> Record {
     let data = match address.parse().unwrap() {
         IpAddr::V4(address) => RData::A(A(address)),
         IpAddr::V6(address) => RData::AAAA(AAAA(address)),
@@ -111,12 +115,12 @@ pub fn address(owner: &str, address: &str) -> Record {
     Record::from_rdata(name(owner), 60, data)
 }
 
-pub fn alias(owner: &str, target: &str) -> Record {
+pub(crate) fn alias(owner: &str, target: &str) -> Record {
     Record::from_rdata(name(owner), 60, RData::CNAME(CNAME(name(target))))
 }
 
 /// A query as a job sends it, with EDNS.
-pub fn query(name_text: &str, kind: RecordType) -> Vec<u8> {
+pub(crate) fn query(name_text: &str, kind: RecordType) -> Vec<u8> {
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(name(name_text), kind));
@@ -127,7 +131,11 @@ pub fn query(name_text: &str, kind: RecordType) -> Vec<u8> {
 }
 
 /// The policy in front of this upstream; more of it is up to the caller.
-pub fn policy(upstream: SocketAddr, allow: &[&str], more: impl FnOnce(&mut PolicyBuilder)) -> Arc<Policy> {
+pub(crate) fn policy(
+    upstream: SocketAddr,
+    allow: &[&str],
+    more: impl FnOnce(&mut PolicyBuilder),
+) -> Arc<Policy> {
     let mut builder = PolicyBuilder::new();
     for rule in allow {
         builder.add_allow(rule);
@@ -137,22 +145,27 @@ pub fn policy(upstream: SocketAddr, allow: &[&str], more: impl FnOnce(&mut Polic
     Arc::new(builder.build().unwrap())
 }
 
-pub fn serve(policy: Arc<Policy>) -> Dns {
+pub(crate) fn serve(policy: Arc<Policy>) -> Dns {
     let files =
         HostFiles { resolv_conf: "/nonexistent/resolv.conf".into(), hosts: "/nonexistent/hosts".into() };
     Dns::new(policy, vec![OWN.ip()], files)
 }
 
-pub fn dns(upstream: SocketAddr, allow: &[&str]) -> Dns {
+pub(crate) fn dns(upstream: SocketAddr, allow: &[&str]) -> Dns {
     serve(policy(upstream, allow, |_| {}))
 }
 
 /// Asks the gateway's own address.
-pub async fn ask(dns: &Dns, name: &str, kind: RecordType) -> (Message, DnsRecord) {
+pub(crate) async fn ask(dns: &Dns, name: &str, kind: RecordType) -> (Message, DnsRecord) {
     ask_at(dns, OWN, name, kind).await
 }
 
-pub async fn ask_at(dns: &Dns, server: SocketAddr, name: &str, kind: RecordType) -> (Message, DnsRecord) {
+pub(crate) async fn ask_at(
+    dns: &Dns,
+    server: SocketAddr,
+    name: &str,
+    kind: RecordType,
+) -> (Message, DnsRecord) {
     let Answered { response, record } = dns.answer(&query(name, kind), server, Transport::Udp).await;
     let message = Message::from_vec(&response.expect("answered")).unwrap();
     assert!(!message.metadata.authentic_data && message.metadata.recursion_available);
@@ -160,12 +173,12 @@ pub async fn ask_at(dns: &Dns, server: SocketAddr, name: &str, kind: RecordType)
     (message, record.expect("recorded"))
 }
 
-pub fn addresses(message: &Message) -> Vec<IpAddr> {
+pub(crate) fn addresses(message: &Message) -> Vec<IpAddr> {
     message.answers.iter().filter_map(|record| record.data.ip_addr()).collect()
 }
 
 /// The text of the Extended DNS Error, with its code.
-pub fn extended(message: &Message) -> Option<(u16, String)> {
+pub(crate) fn extended(message: &Message) -> Option<(u16, String)> {
     let option = message.edns.as_ref()?.option(15.into())?;
     let bytes: Vec<u8> = option.try_into().unwrap();
     let (code, text) = bytes.split_first_chunk::<2>().unwrap();

@@ -187,3 +187,26 @@ async fn a_second_resolver_helps_out() {
     let (message, _) = ask(&serve(policy), "good.example.", RecordType::A).await;
     assert_eq!(addresses(&message).len(), 1);
 }
+
+#[tokio::test]
+async fn a_resolver_that_folds_case_and_has_no_tcp_still_works() {
+    let upstream = Upstream::start(|query, transport| {
+        let mut reply = reply(query, vec![address("good.example.", "192.0.2.1")]);
+        reply.queries[0].name = name("good.example.");
+        if transport == Transport::Tcp { vec![] } else { vec![reply.to_vec().unwrap()] }
+    })
+    .await;
+    let dns = dns(upstream.address, &["good.example"]);
+    let (message, _) = ask(&dns, "good.example.", RecordType::A).await;
+    assert_eq!(addresses(&message).len(), 1);
+}
+
+#[tokio::test]
+async fn futures_may_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let dns = dns(([127, 0, 0, 1], 9).into(), &[]);
+    let name = host("good.example");
+    is_send(&dns.answer(&[], OWN, Transport::Udp));
+    is_send(&dns.addresses(&name));
+    is_send(&dns::serve_stream(tokio::io::empty(), OWN, &dns, |_| {}));
+}
