@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod denied;
+mod encrypted;
 mod resolved;
 mod streams;
 mod support;

@@ -146,8 +146,11 @@ pub(crate) fn policy(
 }
 
 pub(crate) fn serve(policy: Arc<Policy>) -> Dns {
-    let files =
-        HostFiles { resolv_conf: "/nonexistent/resolv.conf".into(), hosts: "/nonexistent/hosts".into() };
+    let files = HostFiles {
+        resolv_conf: "/nonexistent/resolv.conf".into(),
+        hosts: "/nonexistent/hosts".into(),
+        roots: Vec::new(),
+    };
     Dns::new(policy, vec![OWN.ip()], files)
 }
 

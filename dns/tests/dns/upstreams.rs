@@ -143,7 +143,11 @@ async fn identical_questions_are_asked_once_and_others_are_bounded() {
 fn with_files(directory: &str, resolv_conf: &str, hosts: &str) -> Dns {
     let directory = std::env::temp_dir().join(format!("cijail-net-dns-{}-{directory}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let files = HostFiles { resolv_conf: directory.join("resolv.conf"), hosts: directory.join("hosts") };
+    let files = HostFiles {
+        resolv_conf: directory.join("resolv.conf"),
+        hosts: directory.join("hosts"),
+        roots: Vec::new(),
+    };
     std::fs::write(&files.resolv_conf, resolv_conf).unwrap();
     std::fs::write(&files.hosts, hosts).unwrap();
     let mut builder = PolicyBuilder::new();
