@@ -36,8 +36,16 @@ impl<K: Hash + Eq + Clone, V: Expires> Cache<K, V> {
     where
         F: Future<Output = V>,
     {
-        let cell = self.cell(key, now);
-        cell.get_or_init(async || Arc::new(ask().await)).await.clone()
+        let cell = self.cell(key.clone(), now);
+        let value = cell.get_or_init(async || Arc::new(ask().await)).await.clone();
+        if value.expires() <= Instant::now() {
+            // Only for those who waited for it.
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            if entries.get(&key).is_some_and(|held| Arc::ptr_eq(held, &cell)) {
+                entries.remove(&key);
+            }
+        }
+        value
     }
 
     fn cell(&self, key: K, now: Instant) -> Arc<OnceCell<Arc<V>>> {

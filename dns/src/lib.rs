@@ -10,6 +10,7 @@ mod cache;
 mod judge;
 mod kind;
 mod local;
+mod lookup;
 mod pins;
 pub mod question;
 mod record;
@@ -24,9 +25,9 @@ mod upstream;
 mod wire;
 
 pub use kind::Kind;
+pub use lookup::LookupError;
 pub use pins::Pins;
 pub use record::{Answered, DnsRecord, Outcome};
-pub use resolve::LookupError;
 pub use response::Transport;
 pub use server::{Dns, PROBE_NAME};
 pub use stream::serve_stream;

@@ -17,7 +17,6 @@ use crate::record::{Answered, Outcome};
 use crate::response::{FILTERED, NETWORK_ERROR, NO_REACHABLE_AUTHORITY, OTHER, Rcode};
 use crate::server::Dns;
 use crate::upstream::AskError;
-use crate::wire::wire_name;
 
 /// A question to a server, or to the configured resolvers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,72 +27,31 @@ pub(crate) struct Key {
 
 /// What is known about a question until it expires.
 pub(crate) struct Answer {
-    result: Result<Resolved, Failure>,
+    pub(crate) result: Result<Resolved, Failure>,
     asked_at: Instant,
-    expires: Instant,
+    pub(crate) expires: Instant,
 }
 
-struct Resolved {
+pub(crate) struct Resolved {
     rcode: Rcode,
     records: Vec<Record>,
-    addresses: Vec<IpAddr>,
-    refusal: Option<Refusal>,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) refusal: Option<Refusal>,
 }
 
 /// The first address that the policy refused for the name.
 #[derive(Debug, Clone)]
-struct Refusal {
-    reason: Reason,
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
     rule: Option<String>,
-    suggestion: Option<String>,
+    pub(crate) suggestion: Option<String>,
 }
 
 #[derive(Debug, Clone)]
-enum Failure {
+pub(crate) enum Failure {
     /// Too many questions were upstream already.
     Limit,
     Upstream(AskError),
-}
-
-/// Why a decided name has no address to dial.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LookupError {
-    /// It has addresses, and the policy lets none of them through.
-    #[error("every address of {name} is refused: {reason}")]
-    Refused {
-        /// The name.
-        name: Name,
-        /// Mostly [`Reason::PrivateAddress`].
-        reason: Reason,
-        /// What would allow it, as the policy puts it.
-        suggestion: Option<String>,
-    },
-    /// It does not exist, or has no address.
-    #[error("{0} has no address")]
-    NoAddress(Name),
-    /// More questions are upstream than the policy's limits allow; try again later.
-    #[error("too many DNS questions at once; see dns-inflight in the policy's limits")]
-    Limit,
-    /// Upstream gave no answer.
-    #[error("could not resolve {name}")]
-    Upstream {
-        /// The name.
-        name: Name,
-        /// What went wrong.
-        #[source]
-        source: Arc<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-impl LookupError {
-    /// The word for logs and denial texts.
-    pub fn reason(&self) -> Reason {
-        match self {
-            LookupError::Refused { reason, .. } => *reason,
-            LookupError::Limit => Reason::Limit,
-            LookupError::NoAddress(_) | LookupError::Upstream { .. } => Reason::UpstreamFailed,
-        }
-    }
 }
 
 impl Key {
@@ -113,26 +71,6 @@ impl Expires for Answer {
 }
 
 impl Dns {
-    /// Addresses to dial for a name that has been decided upon, IPv6 first. Asks only if the pins
-    /// have no fresh IPv4 address, whichever server they came from; what it finds is pinned.
-    /// Addresses that the policy refuses are left out.
-    pub async fn addresses(&self, name: &Name) -> Result<Vec<IpAddr>, LookupError> {
-        let pinned = self.pins.fresh_addresses_of(name, Instant::now());
-        if pinned.iter().any(IpAddr::is_ipv4) {
-            return Ok(pinned);
-        }
-        let lookup = |kind| self.lookup(Key::new(None, wire_name(name), kind), Some(name));
-        let (v6, v4) = tokio::join!(lookup(Kind::AAAA), lookup(Kind::A));
-        let mut found = Vec::new();
-        for answer in [&v6, &v4] {
-            if let Ok(resolved) = &answer.result {
-                self.pins.pin(name, &resolved.addresses, answer.expires);
-                found.extend_from_slice(&resolved.addresses);
-            }
-        }
-        if found.is_empty() { Err(explain(name, &[&v4, &v6])) } else { Ok(found) }
-    }
-
     pub(crate) async fn ask(&self, judging: Judging<'_>, key: Key) -> Answered {
         let host = match &judging.question.name {
             QuestionName::Host(name) => Some(name),
@@ -176,7 +114,8 @@ impl Dns {
         judging.records(resolved.rcode, records.collect())
     }
 
-    async fn lookup(&self, key: Key, host: Option<&Name>) -> Arc<Answer> {
+    /// From the cache, or from upstream; `host` is the name in terms of the policy.
+    pub(crate) async fn lookup(&self, key: Key, host: Option<&Name>) -> Arc<Answer> {
         let ask = || self.resolve(&key, host);
         self.cache.get_or_ask(key.clone(), Instant::now(), ask).await
     }
@@ -252,20 +191,5 @@ impl Judging<'_> {
             record.verdict = Outcome::WouldDeny;
         }
         answered
-    }
-}
-
-/// The error for a name without addresses, the most telling one first.
-fn explain(name: &Name, answers: &[&Arc<Answer>]) -> LookupError {
-    let refusal = |answer: &&Arc<Answer>| answer.result.as_ref().ok()?.refusal.clone();
-    if let Some(Refusal { reason, suggestion, .. }) = answers.iter().find_map(refusal) {
-        return LookupError::Refused { name: name.clone(), reason, suggestion };
-    }
-    match answers.iter().find_map(|answer| answer.result.as_ref().err()) {
-        Some(Failure::Limit) => LookupError::Limit,
-        Some(Failure::Upstream(source)) => {
-            LookupError::Upstream { name: name.clone(), source: Arc::new(source.clone()) }
-        }
-        None => LookupError::NoAddress(name.clone()),
     }
 }

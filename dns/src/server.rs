@@ -23,9 +23,14 @@ use crate::upstream::{HostFiles, Upstream};
 pub const PROBE_NAME: &str = "probe.cijail-net.invalid";
 
 /// Answers that are kept within their time to live.
-const CACHED: usize = 4096;
+const CACHED: usize = 1024;
 
 /// The DNS of one run: judges, resolves, remembers.
+///
+/// In monitor mode what would be denied passes, and its record says so: names that no rule allows,
+/// also those that are no host names, private addresses, types that are not askable, and servers
+/// that may not be asked (that very server answers). Transfers, classes other than IN and what is
+/// malformed are refused in both modes.
 pub struct Dns {
     pub(crate) policy: Arc<Policy>,
     pub(crate) own: Vec<IpAddr>,

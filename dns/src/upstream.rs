@@ -83,7 +83,7 @@ impl Upstream {
                 if let Some(reply) = self.host_file(&query).await {
                     return Ok(reply);
                 }
-                self.main.get_or_init(|| self.connect()).await.clone()?
+                self.main.get_or_init(|| self.connect_once()).await.clone()?
             }
         };
         tokio::time::timeout(DEADLINE, ask(&pool, query)).await.unwrap_or(Err(AskError::Timeout))
@@ -106,13 +106,19 @@ impl Upstream {
         })
     }
 
+    /// Says what is wrong once; every question fails afterwards.
+    async fn connect_once(&self) -> Result<Pool, AskError> {
+        self.connect().await.inspect_err(|error| {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+            tracing::warn!("{error}{}", cause.unwrap_or_default());
+        })
+    }
+
     async fn connect(&self) -> Result<Pool, AskError> {
         if self.resolvers.is_empty() {
             let addresses = self.files.resolvers();
             if addresses.is_empty() {
-                let error = AskError::NoResolver(self.files.resolv_conf.clone());
-                tracing::warn!("{error}");
-                return Err(error);
+                return Err(AskError::NoResolver(self.files.resolv_conf.clone()));
             }
             let servers = addresses.into_iter().map(|address| plain(SocketAddr::new(address, 53)));
             return Ok(pool(servers.collect(), no_tls()?, self.in_flight));

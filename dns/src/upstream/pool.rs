@@ -15,8 +15,10 @@ use rustls::pki_types::pem::PemObject;
 
 use super::AskError;
 
-/// One attempt, retransmissions included; there are two.
+/// One attempt, retransmissions included.
 const ATTEMPT: Duration = Duration::from_secs(2);
+/// Attempts after the first one.
+const RETRIES: usize = 1;
 
 pub(super) type Pool = RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>;
 
@@ -24,13 +26,11 @@ pub(super) type Pool = RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>;
 pub(super) fn pool(servers: Vec<NameServerConfig>, tls: TlsConfig, in_flight: usize) -> Pool {
     let mut options = ResolverOpts::default();
     options.timeout = ATTEMPT;
-    // After the first attempt.
-    options.attempts = 1;
     options.max_active_requests = in_flight.max(1);
     options.case_randomization = true;
     let context = Arc::new(PoolContext::new(options, tls));
     let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
-    RetryDnsHandle::new(pool, 1)
+    RetryDnsHandle::new(pool, RETRIES)
 }
 
 /// UDP, and TCP for what does not fit or looks forged.
