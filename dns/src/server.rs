@@ -1,0 +1,144 @@
+//! Judges each question and brings the parts together: `question` in, `response` out.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use policy::{Answers, Mode, Name, Policy};
+use tokio::sync::Semaphore;
+
+use crate::cache::Cache;
+use crate::judge::{Judging, Step};
+use crate::pins::Pins;
+use crate::question::parse;
+use crate::record::{Answered, DnsRecord, Outcome};
+use crate::resolve::{Answer, Key};
+use crate::response::{self, Rcode, Transport};
+use crate::synthetic::Synthetic;
+use crate::upstream::{HostFiles, Upstream};
+
+/// A name that never resolves, in no mode, and leaves no record: asking for it proves that the
+/// job's DNS ends here.
+pub const PROBE_NAME: &str = "probe.cijail-net.invalid";
+
+/// Answers that are kept within their time to live.
+const CACHED: usize = 1024;
+
+/// The DNS of one run: judges, resolves, remembers.
+///
+/// In monitor mode what would be denied passes, and its record says so: names that no rule allows,
+/// also those that are no host names, private addresses, types that are not askable, and servers
+/// that may not be asked (that very server answers). Transfers, classes other than IN and what is
+/// malformed are refused in both modes.
+pub struct Dns {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) own: Vec<IpAddr>,
+    pub(crate) pins: Pins,
+    pub(crate) synthetic: Option<Synthetic>,
+    pub(crate) cache: Cache<Key, Answer>,
+    pub(crate) upstream: Upstream,
+    /// Questions that may be upstream at the same time.
+    pub(crate) slots: Semaphore,
+}
+
+/// What becomes of a message.
+enum Decision<'a> {
+    Done(Answered),
+    /// To be resolved.
+    Ask(Judging<'a>, Key),
+}
+
+impl Dns {
+    /// `own` are the gateway's addresses at which every job may ask. Opens and reads nothing.
+    pub fn new(policy: Arc<Policy>, own: Vec<IpAddr>, files: HostFiles) -> Dns {
+        let (limits, settings) = (policy.limits(), policy.dns());
+        let synthetic = settings.answers == Answers::Synthetic;
+        Dns {
+            own,
+            pins: Pins::new(limits.pins),
+            synthetic: synthetic.then(|| Synthetic::new(limits.pins)),
+            cache: Cache::new(CACHED),
+            upstream: Upstream::new(files, settings.resolvers.clone(), limits.dns_inflight),
+            slots: Semaphore::new(limits.dns_inflight),
+            policy,
+        }
+    }
+
+    /// Answers a message that the job sent to `asked`.
+    pub async fn answer(&self, query: &[u8], asked: SocketAddr, transport: Transport) -> Answered {
+        match self.decide(query, asked, transport) {
+            Decision::Done(answered) => answered,
+            Decision::Ask(judging, key) => self.ask(judging, key).await,
+        }
+    }
+
+    /// The answer if nothing has to be waited for: denials, malformed messages, local names,
+    /// synthetic and cached answers. Otherwise `None`, and [`Dns::answer`] is to be called.
+    pub fn answer_now(&self, query: &[u8], asked: SocketAddr, transport: Transport) -> Option<Answered> {
+        match self.decide(query, asked, transport) {
+            Decision::Done(answered) => Some(answered),
+            Decision::Ask(..) => None,
+        }
+    }
+
+    /// The names that an address stands for: the one it was made for, or all that resolved to it.
+    pub fn names_of(&self, address: IpAddr) -> Vec<Name> {
+        match self.synthetic_name(address) {
+            Some(name) => vec![name],
+            None => self.pins.names_of(address),
+        }
+    }
+
+    /// Whether the address is an answer that this name got.
+    pub fn is_pinned(&self, name: &Name, address: IpAddr) -> bool {
+        self.synthetic_name(address).as_ref() == Some(name) || self.pins.is_pinned(name, address)
+    }
+
+    /// The name that a synthetic address was made for.
+    pub fn synthetic_name(&self, address: IpAddr) -> Option<Name> {
+        self.synthetic.as_ref()?.name_of(address)
+    }
+
+    /// Seconds that an answer may hold.
+    pub(crate) fn ttl_bounds(&self) -> RangeInclusive<u32> {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let settings = self.policy.dns();
+        let least = seconds(settings.ttl_min);
+        least..=seconds(settings.ttl_max).max(least)
+    }
+
+    pub(crate) fn monitors(&self) -> bool {
+        self.policy.mode() == Mode::Monitor
+    }
+
+    fn decide<'a>(&self, query: &'a [u8], asked: SocketAddr, transport: Transport) -> Decision<'a> {
+        let question = match parse(query) {
+            Ok(question) => question,
+            Err(error) => return Decision::Done(Answered::malformed(error, asked)),
+        };
+        let limit = response::size_limit(question.edns, transport);
+        if question.name.as_str() == PROBE_NAME {
+            let response = response::bare(&question, Rcode::NxDomain, None, limit);
+            return Decision::Done(Answered { response: Some(response), record: None });
+        }
+        let record = DnsRecord {
+            name: Some(question.name.as_str().to_owned()),
+            qtype: Some(question.kind),
+            server: asked,
+            verdict: Outcome::Allow,
+            reason: None,
+            rule: None,
+            suggestion: None,
+        };
+        let mut judging = Judging { question, record, limit };
+        match self.judge(&mut judging) {
+            Step::Refuse(rcode, code) => Decision::Done(judging.refuse(rcode, code)),
+            Step::Records(rcode, records) => Decision::Done(judging.records(rcode, records)),
+            Step::Upstream(key) => match self.cache.peek(&key, Instant::now()) {
+                Some(answer) => Decision::Done(self.finish(judging, &answer)),
+                None => Decision::Ask(judging, key),
+            },
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! DNS over a stream from the job (RFC 7766): frames in, frames out, in whatever order they are
+//! ready. The stream is the gateway's, which also puts bytes back in front that it has read.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::record::{Answered, DnsRecord};
+use crate::response::Transport;
+use crate::server::Dns;
+
+/// Without a question being read or answered; RFC 7766 section 6.2.3 asks for a few seconds.
+const IDLE: Duration = Duration::from_secs(10);
+/// For a client that does not read its answers.
+const WRITE: Duration = Duration::from_secs(10);
+/// Questions of one stream that are being answered; further ones are not read.
+const MAX_IN_FLIGHT: usize = 32;
+/// Octets that are read at once.
+const CHUNK: usize = 4096;
+
+/// Answers the questions of one stream until the client closes it, is silent for ten seconds, or
+/// sends what is no query. `asked` is the server that the job meant to reach.
+pub async fn serve_stream<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    asked: SocketAddr,
+    dns: &Dns,
+    mut on_record: impl FnMut(DnsRecord),
+) -> io::Result<()> {
+    let (reader, writer) = tokio::io::split(stream);
+    tokio::pin!(reader, writer);
+    let mut frames = Frames::default();
+    let mut answering = FuturesUnordered::new();
+    let mut open = true;
+    while open || !answering.is_empty() {
+        let mut answered = None;
+        tokio::select! {
+            read = timeout(IDLE, reader.read_buf(&mut frames.bytes)), if open && answering.len() < MAX_IN_FLIGHT => {
+                // Silence while answers are under way is not idleness.
+                open = match read {
+                    Ok(read) => read? > 0,
+                    Err(_) => !answering.is_empty(),
+                };
+            }
+            next = answering.next(), if !answering.is_empty() => answered = next,
+        }
+        if let Some(answered) = answered {
+            open &= reply(&mut writer, answered, &mut on_record).await?;
+        }
+        while open
+            && answering.len() < MAX_IN_FLIGHT
+            && let Some(query) = frames.next()
+        {
+            match dns.answer_now(&query, asked, Transport::Tcp) {
+                Some(answered) => open = reply(&mut writer, answered, &mut on_record).await?,
+                None => answering.push(async move { dns.answer(&query, asked, Transport::Tcp).await }),
+            }
+        }
+    }
+    writer.shutdown().await
+}
+
+/// Sends one answer; `false` if the stream is to be closed, as the message deserves none.
+async fn reply(
+    writer: &mut (impl AsyncWrite + Unpin),
+    answered: Answered,
+    on_record: &mut impl FnMut(DnsRecord),
+) -> io::Result<bool> {
+    if let Some(record) = answered.record {
+        on_record(record);
+    }
+    let Some(response) = answered.response else { return Ok(false) };
+    // Responses are kept within what the length can say.
+    let length = u16::try_from(response.len()).map_err(io::Error::other)?;
+    // One write, so that length and message leave in one segment (RFC 7766 section 8).
+    let frame = [&length.to_be_bytes()[..], &response].concat();
+    timeout(WRITE, writer.write_all(&frame))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Ok(true)
+}
+
+/// Bytes that have been read, cut into messages.
+struct Frames {
+    bytes: Vec<u8>,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Frames { bytes: Vec::with_capacity(CHUNK) }
+    }
+}
+
+impl Frames {
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let (length, rest) = self.bytes.split_first_chunk::<2>()?;
+        let message = rest.get(..usize::from(u16::from_be_bytes(*length)))?.to_vec();
+        self.bytes.drain(..2 + message.len());
+        Some(message)
+    }
+}

@@ -1,0 +1,186 @@
+//! Asks the real resolvers: the host's, the policy's, or one server that the job named.
+//!
+//! Nothing is read or opened before the first question, as most of a short job's start-up budget
+//! would go into it. Questions are sent one for one: no search list, and no question for the
+//! target of a CNAME, so that only decided names are ever asked for.
+
+mod files;
+mod pool;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hickory_proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_proto::rr::{Record, RecordType};
+use hickory_resolver::Hosts;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError};
+use policy::Resolver;
+use tokio::sync::OnceCell;
+
+pub use self::files::HostFiles;
+use self::pool::{Pool, configure, host_tls, no_tls, plain, pool};
+use crate::response::Rcode;
+
+/// Resolution as a whole; below the five seconds after which glibc asks again.
+const DEADLINE: Duration = Duration::from_millis(4500);
+/// Servers named by the job that keep their sockets and timings.
+const MAX_SERVERS: usize = 64;
+
+/// Why upstream gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error("no resolver is configured; add a nameserver to {}, or use --resolver", .0.display())]
+    NoResolver(PathBuf),
+    #[error("no resolver answered within {} seconds", DEADLINE.as_secs_f32())]
+    Timeout,
+    #[error("the resolver answered {0}")]
+    Code(ResponseCode),
+    #[error("could not ask the resolver")]
+    Net(#[source] NetError),
+    #[error("could not set up the resolver's TLS; check the host's certificate store")]
+    Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// What upstream said; nothing in it has been judged yet.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) rcode: Rcode,
+    pub(crate) answers: Vec<Record>,
+    /// Seconds that a negative reply holds (RFC 2308 section 5).
+    pub(crate) negative_ttl: u32,
+}
+
+pub(crate) struct Upstream {
+    files: HostFiles,
+    resolvers: Vec<Resolver>,
+    in_flight: usize,
+    main: OnceCell<Result<Pool, AskError>>,
+    hosts: OnceCell<Hosts>,
+    servers: Mutex<VecDeque<(SocketAddr, Pool)>>,
+}
+
+impl Upstream {
+    pub(crate) fn new(files: HostFiles, resolvers: Vec<Resolver>, in_flight: usize) -> Upstream {
+        Upstream {
+            files,
+            resolvers,
+            in_flight,
+            main: OnceCell::new(),
+            hosts: OnceCell::new(),
+            servers: Mutex::default(),
+        }
+    }
+
+    /// Asks the named server, or else the host's file of names and then the resolvers.
+    pub(crate) async fn ask(&self, server: Option<SocketAddr>, query: Query) -> Result<Reply, AskError> {
+        let pool = match server {
+            Some(server) => self.server(server)?,
+            None => {
+                if let Some(reply) = self.host_file(&query).await {
+                    return Ok(reply);
+                }
+                self.main.get_or_init(|| self.connect_once()).await.clone()?
+            }
+        };
+        tokio::time::timeout(DEADLINE, ask(&pool, query)).await.unwrap_or(Err(AskError::Timeout))
+    }
+
+    /// What the host's file of names says, if it knows the name.
+    async fn host_file(&self, query: &Query) -> Option<Reply> {
+        let hosts = self.hosts.get_or_init(async || self.files.read_hosts()).await;
+        let addresses = [RecordType::A, RecordType::AAAA];
+        if !addresses.contains(&query.query_type()) {
+            return None;
+        }
+        // A name with an address of one family only has none of the other: as with glibc, the
+        // file answers for the name as a whole.
+        let of = |kind| hosts.lookup_static_host(&Query::query(query.name().clone(), kind));
+        let known = addresses.iter().any(|&kind| of(kind).is_some());
+        known.then(|| {
+            let answers = of(query.query_type()).map(|lookup| lookup.answers().to_vec());
+            Reply { rcode: Rcode::NoError, answers: answers.unwrap_or_default(), negative_ttl: u32::MAX }
+        })
+    }
+
+    /// Says what is wrong once; every question fails afterwards.
+    async fn connect_once(&self) -> Result<Pool, AskError> {
+        self.connect().await.inspect_err(|error| {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+            tracing::warn!("{error}{}", cause.unwrap_or_default());
+        })
+    }
+
+    async fn connect(&self) -> Result<Pool, AskError> {
+        if self.resolvers.is_empty() {
+            let addresses = self.files.resolvers();
+            if addresses.is_empty() {
+                return Err(AskError::NoResolver(self.files.resolv_conf.clone()));
+            }
+            let servers = addresses.into_iter().map(|address| plain(SocketAddr::new(address, 53)));
+            return Ok(pool(servers.collect(), no_tls()?, self.in_flight));
+        }
+        let encrypted = self.resolvers.iter().any(|resolver| !matches!(resolver, Resolver::Plain { .. }));
+        let tls = if encrypted { host_tls(self.files.roots.clone()).await? } else { no_tls()? };
+        Ok(pool(self.resolvers.iter().map(configure).collect(), tls, self.in_flight))
+    }
+
+    fn server(&self, server: SocketAddr) -> Result<Pool, AskError> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pool)) = servers.iter().find(|(known, _)| *known == server) {
+            return Ok(pool.clone());
+        }
+        let new = pool(vec![plain(server)], no_tls()?, self.in_flight);
+        if servers.len() >= MAX_SERVERS {
+            servers.pop_front();
+        }
+        servers.push_back((server, new.clone()));
+        Ok(new)
+    }
+}
+
+/// With random upper and lower case in the name, which a forger has to guess
+/// (draft-vixie-dnsext-dns0x20). Resolvers that do not keep the case are asked over TCP, and those
+/// that have no TCP either without that defence.
+async fn ask(pool: &Pool, query: Query) -> Result<Reply, AskError> {
+    let mut options = DnsRequestOptions::default();
+    options.case_randomization = true;
+    match read(pool.lookup(query.clone(), options).first_answer().await) {
+        Err(AskError::Net(_)) => {
+            options.case_randomization = false;
+            read(pool.lookup(query, options).first_answer().await)
+        }
+        read => read,
+    }
+}
+
+fn read(result: Result<DnsResponse, NetError>) -> Result<Reply, AskError> {
+    match result {
+        Ok(mut response) => match response.response_code {
+            ResponseCode::NoError | ResponseCode::NXDomain => {
+                let rcode = rcode_of(response.response_code);
+                let answers = std::mem::take(&mut response.answers);
+                Ok(Reply { rcode, answers, negative_ttl: 0 })
+            }
+            code => Err(AskError::Code(code)),
+        },
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
+            ResponseCode::NoError | ResponseCode::NXDomain => Ok(Reply {
+                rcode: rcode_of(none.response_code),
+                answers: Vec::new(),
+                negative_ttl: none.negative_ttl.unwrap_or(0),
+            }),
+            code => Err(AskError::Code(code)),
+        },
+        Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(AskError::Code(code)),
+        Err(NetError::Timeout) => Err(AskError::Timeout),
+        Err(error) => Err(AskError::Net(error)),
+    }
+}
+
+fn rcode_of(code: ResponseCode) -> Rcode {
+    if code == ResponseCode::NXDomain { Rcode::NxDomain } else { Rcode::NoError }
+}
