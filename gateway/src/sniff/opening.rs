@@ -114,7 +114,8 @@ fn first_line(line: &[u8], scanned: usize) -> Option<Opening> {
         }
     }
     let fresh = line.get(scanned..).unwrap_or_default();
-    let end = fresh.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0))?;
+    // Not at a carriage return: where it stands alone some servers take it for a space.
+    let end = fresh.iter().position(|byte| matches!(byte, b'\n' | 0))?;
     let ends_line = fresh[end] != 0;
     let line = &line[..scanned + end];
     Some(if ends_line && names_http(line) { Opening::Http } else { Opening::Opaque })
@@ -183,9 +184,11 @@ mod tests {
             "CoPy\t/",
             "GET\n",
             "POST\0",
-            "FOO / HTTP/1.1\r",
+            "FOO / HTTP/1.1\r\n",
             "foo / http/1.1\n",
-            "BREW  pot  HTTP/1.0  \r",
+            "FOO /\r HTTP/1.1\n",
+            "FOO /\x01 HTTP/9\r\n",
+            "BREW  pot  HTTP/1.0  \r\n",
             "PRI / HTTP/1.1",
         ];
         for line in lines {
