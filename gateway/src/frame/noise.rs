@@ -60,9 +60,9 @@ pub(super) fn is_discovery(ip: &LaxIpv6Slice<'_>, length: usize) -> bool {
     }
     let (from, to) = (header.source_addr(), header.destination_addr());
     let message = ip.payload().payload;
-    match (header.hop_limit(), ip.extensions().slice()) {
-        (255, []) => is_neighbour_discovery(to, message),
-        (1, extensions) if extensions == ROUTER_ALERT6 => {
+    match (header.hop_limit(), header.next_header(), ip.extensions().slice()) {
+        (255, ip_number::IPV6_ICMP, []) => is_neighbour_discovery(to, message),
+        (1, ip_number::IPV6_HOP_BY_HOP, extensions) if extensions == ROUTER_ALERT6 => {
             (from.is_unspecified() || from.is_unicast_link_local()) && is_mld_report(to, message)
         }
         _ => false,
@@ -197,6 +197,17 @@ mod tests {
         assert!(!noise(&mld(&[&[4, 0, 0, 0][..], &[7; 16]].concat())));
         assert!(!noise(&igmp(&[0x22, 0, 9, 9, 0, 0, 0, 1, 4, 0, 0, 1, 224, 0, 0, 251, 1, 2, 3, 4])));
         assert!(!noise(&igmp(b"\x22\0..\0\0\0\0secret")));
+    }
+
+    /// The bytes of the router alert, but in a header of another type.
+    #[test]
+    fn chatter_behind_another_header_is_not() {
+        let mut packet = mld(&[&[4, 0, 0, 0][..], &address("ff02::fb")].concat());
+        assert!(noise(&packet));
+        for other in [43, 44, 60] {
+            packet[6] = other;
+            assert!(!noise(&packet), "{other}");
+        }
     }
 
     #[test]

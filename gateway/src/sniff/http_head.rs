@@ -242,3 +242,141 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &str) -> RequestHead {
+        match parse(head.as_bytes()) {
+            Sniff::Complete(head) => head,
+            other => panic!("{head:?}: {other:?}"),
+        }
+    }
+
+    /// Why a GET with these header lines is refused.
+    fn refused_field(fields: &str) -> &'static str {
+        refused(&format!("GET / HTTP/1.1\r\n{fields}\r\n"))
+    }
+
+    fn refused(head: &str) -> &'static str {
+        match parse(head.as_bytes()) {
+            Sniff::Malformed(why) => why,
+            other => panic!("{head:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_plain_request() {
+        let head = read("GET /a?b HTTP/1.1\r\nhOsT:\texample.test:8080 \r\nAccept: */*\r\n\r\nbody");
+        assert_eq!(head.method, "GET");
+        assert_eq!(head.target, Target::Origin { path: "/a?b".into() });
+        assert_eq!(head.version, Version::Http11);
+        assert!(matches!(&head.host, HostField::One(host) if host.to_string() == "example.test:8080"));
+        assert_eq!((head.framing, head.upgrade), (Framing::Empty, false));
+        assert_eq!(
+            head.length,
+            "GET /a?b HTTP/1.1\r\nhOsT:\texample.test:8080 \r\nAccept: */*\r\n\r\n".len()
+        );
+    }
+
+    #[test]
+    fn hosts_told_apart() {
+        let host = |fields: &str| read(&format!("GET / HTTP/1.1\r\n{fields}\r\n")).host;
+        assert_eq!(host(""), HostField::Missing);
+        assert_eq!(host("Host:\r\n"), HostField::Empty);
+        assert_eq!(host("Host: a.test\r\nHost: a.test\r\n"), HostField::Repeated);
+        assert_eq!(host("Host:\r\nHost: a.test\r\n"), HostField::Repeated);
+        assert_eq!(host("Host: a.test, b.test\r\n"), HostField::Invalid("a.test, b.test".into()));
+        assert_eq!(host("Host: u@a.test\r\n"), HostField::Invalid("u@a.test".into()));
+        assert_eq!(host("Host: 0x7f.1\r\n"), HostField::Invalid("0x7f.1".into()));
+        assert_eq!(host("Host: b\u{fc}.test\r\n"), HostField::Invalid(r"b\xc3\xbc.test".into()));
+    }
+
+    #[test]
+    fn upgrades() {
+        let head = read("GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n");
+        assert!(head.upgrade && !head.h2c);
+        let head = read("GET / HTTP/1.1\r\nUpgrade: websocket , H2C\r\n\r\n");
+        assert!(head.upgrade && head.h2c);
+    }
+
+    #[test]
+    fn framing() {
+        let framing = |fields: &str| read(&format!("POST / HTTP/1.1\r\n{fields}\r\n")).framing;
+        assert_eq!(framing("Content-Length: 5\r\ncontent-length:5\r\n"), Framing::Length(5));
+        assert_eq!(framing("Transfer-Encoding: Chunked\r\n"), Framing::Chunked);
+
+        let both = "Content-Length beside Transfer-Encoding";
+        assert_eq!(refused_field("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), both);
+        assert_eq!(refused_field("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), both);
+        assert_eq!(
+            refused_field("Content-Length: 5\r\nContent-Length: 6\r\n"),
+            "differing Content-Length headers"
+        );
+        for length in ["", "+5", "-5", "5, 5", "0x5", "5 5", "18446744073709551616"] {
+            assert_eq!(
+                refused_field(&format!("Content-Length: {length}\r\n")),
+                "Content-Length is not a number"
+            );
+        }
+        for coding in
+            ["", "gzip, chunked", "chunked, chunked", "xchunked", "identity", "chunked;a", "\u{b}chunked"]
+        {
+            let why = refused_field(&format!("Transfer-Encoding: {coding}\r\n"));
+            assert!(
+                ["Transfer-Encoding is not exactly chunked", "control byte in the request head"]
+                    .contains(&why)
+            );
+        }
+        let repeated = "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n";
+        assert_eq!(refused_field(repeated), "repeated Transfer-Encoding");
+        let old = refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(old, "Transfer-Encoding in HTTP/1.0");
+    }
+
+    #[test]
+    fn line_ends_and_control_bytes() {
+        assert_eq!(refused_field("a: b\r\n c\r\n"), "line begins with white space");
+        assert_eq!(refused_field(" a: b\r\n"), "line begins with white space");
+        assert_eq!(refused_field("a: b\rc\r\n"), "carriage return within a line");
+        assert_eq!(refused_field("a: b\r\r\n"), "carriage return within a line");
+        assert_eq!(refused_field("a: b\n"), "line ends in a bare line feed");
+        assert_eq!(refused_field("a: b\0c\r\n"), "control byte in the request head");
+        assert_eq!(refused_field("a: \x7f\r\n"), "control byte in the request head");
+        assert_eq!(refused("GET / HTTP/1.1\r\n\n"), "line ends in a bare line feed");
+        assert_eq!(refused("\r\nGET / HTTP/1.1\r\n\r\n"), "blank line instead of a request line");
+    }
+
+    #[test]
+    fn header_names() {
+        let before_colon = "white space before the colon of a header";
+        assert_eq!(refused_field("Host : a.test\r\n"), before_colon);
+        assert_eq!(refused_field("Host\t: a.test\r\n"), before_colon);
+        assert_eq!(refused_field(": a\r\n"), "header without a name");
+        assert_eq!(refused_field("Ho st: a\r\n"), "header name is not a token");
+        assert_eq!(refused_field("Host\r\n"), "header line without a colon");
+    }
+
+    #[test]
+    fn request_lines() {
+        let three_words = "request line is not three words with one space between";
+        assert_eq!(refused("GET /\r\n"), "request line without a version (HTTP/0.9)");
+        assert_eq!(refused("GET\r\n"), three_words);
+        assert_eq!(refused("GET  / HTTP/1.1\r\n"), three_words);
+        assert_eq!(refused("GET / HTTP/1.1 \r\n"), three_words);
+        assert_eq!(refused("GET /a b HTTP/1.1\r\n"), three_words);
+        assert_eq!(refused("get / HTTP/1.1\r\n"), "method has lower-case letters");
+        for version in ["HTTP/1.2", "HTTP/2.0", "HTTP/1.1\t", "http/1.1", "HTTP/1.10", "HTTP/01.1"] {
+            assert_eq!(refused(&format!("GET / {version}\r\n")), "not HTTP/1.0 or HTTP/1.1");
+        }
+    }
+
+    #[test]
+    fn a_head_has_a_limit() {
+        let head = |filler: usize| format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(filler));
+        let fixed = head(0).len();
+        assert_eq!(read(&head(MAX_HEAD - fixed)).length, MAX_HEAD);
+        assert_eq!(refused(&head(MAX_HEAD - fixed + 1)), "request head is over 64 KiB");
+    }
+}

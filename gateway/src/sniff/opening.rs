@@ -91,32 +91,34 @@ fn http(received: &[u8], scanned: usize) -> Partial<Opening> {
     if HTTP2_PREFACE.starts_with(received) {
         return Ok(None);
     }
-    let blank = received.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let found = first_line(&received[blank..], scanned.saturating_sub(blank))?;
-    match found {
+    let blank = received.iter().take(MAX_BLANK + 1).take_while(|byte| byte.is_ascii_whitespace()).count();
+    if blank > MAX_BLANK {
+        return Err("too much white space before anything else");
+    }
+    let seen = &received[..received.len().min(MAX_HEAD)];
+    match first_line(&seen[blank..], scanned.saturating_sub(blank)) {
         Some(Opening::Http) if blank > 0 => Err("white space before the request line"),
-        None if blank > MAX_BLANK => Err("too much white space before anything else"),
-        _ => Ok(found),
+        None if seen.len() == MAX_HEAD => Err("first line is over 64 KiB"),
+        found => Ok(found),
     }
 }
 
-fn first_line(line: &[u8], scanned: usize) -> Partial<Opening> {
+fn first_line(line: &[u8], scanned: usize) -> Option<Opening> {
     let start = &line[..line.len().min(LONG_METHOD)];
     if let Some(end) = start.iter().position(|&byte| !is_token_byte(byte)) {
         let known = METHODS.iter().any(|method| method.eq_ignore_ascii_case(&start[..end]));
         match start[end] {
-            _ if known => return Ok(Some(Opening::Http)),
+            _ if known => return Some(Opening::Http),
             b' ' | b'\t' if end > 0 => {}
-            _ => return Ok(Some(Opening::Opaque)),
+            _ => return Some(Opening::Opaque),
         }
     }
     let fresh = line.get(scanned..).unwrap_or_default();
-    let Some(end) = fresh.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) else {
-        return if line.len() > MAX_HEAD { Err("first line is over 64 KiB") } else { Ok(None) };
-    };
+    // Not at a carriage return: where it stands alone some servers take it for a space.
+    let end = fresh.iter().position(|byte| matches!(byte, b'\n' | 0))?;
     let ends_line = fresh[end] != 0;
     let line = &line[..scanned + end];
-    Ok(Some(if ends_line && names_http(line) { Opening::Http } else { Opening::Opaque }))
+    Some(if ends_line && names_http(line) { Opening::Http } else { Opening::Opaque })
 }
 
 /// Whether the last of several words is an HTTP version, or nearly one.
@@ -182,9 +184,11 @@ mod tests {
             "CoPy\t/",
             "GET\n",
             "POST\0",
-            "FOO / HTTP/1.1\r",
+            "FOO / HTTP/1.1\r\n",
             "foo / http/1.1\n",
-            "BREW  pot  HTTP/1.0  \r",
+            "FOO /\r HTTP/1.1\n",
+            "FOO /\x01 HTTP/9\r\n",
+            "BREW  pot  HTTP/1.0  \r\n",
             "PRI / HTTP/1.1",
         ];
         for line in lines {
@@ -207,7 +211,7 @@ mod tests {
             b"\x80\x2e\x01\x03\x01",
             b"\x80\x2e\x01\0\x02",
             &[b'\n'; MAX_BLANK + 1],
-            &[b'M'; MAX_HEAD + 1],
+            &[b'M'; MAX_HEAD],
         ];
         for bytes in openings {
             assert!(matches!(opening(bytes), Sniff::Malformed(_)), "{}", bytes.escape_ascii());

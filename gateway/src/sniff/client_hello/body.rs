@@ -8,6 +8,8 @@ const HANDSHAKE_HEADER: usize = 4;
 const CLIENT_HELLO: u8 = 1;
 /// Octets of legacy_version and random.
 const FIXED: usize = 2 + 32;
+/// Octets of an extension's type and length.
+const EXTENSION_HEADER: usize = 2 + 2;
 const TLS13: [u8; 2] = [3, 4];
 
 /// Extension types (IANA, TLS ExtensionType Values).
@@ -48,14 +50,13 @@ enum Field {
 }
 
 impl Body {
-    /// Where the message ends, counted from its start; absent before its header is complete.
-    pub(super) fn end(&self) -> Option<usize> {
-        self.end
-    }
-
-    /// Goes on with the message, of which all bytes so far are given. The answer comes once.
-    pub(super) fn advance(&mut self, message: &[u8]) -> Partial<ClientHello> {
+    /// Goes on with the message, of which all bytes so far are given, and of which the current record
+    /// holds the bytes up to `record_end`. The answer comes once.
+    pub(super) fn advance(&mut self, message: &[u8], record_end: usize) -> Partial<ClientHello> {
         while Some(self.at) != self.end {
+            if self.end.is_some_and(|end| record_end > end) {
+                return Err("record goes on after the ClientHello");
+            }
             let Some(taken) = self.field(&message[self.at..])? else { return Ok(None) };
             self.at += taken;
         }
@@ -80,11 +81,11 @@ impl Body {
                 (Field::VersionAndRandom, HANDSHAKE_HEADER)
             }
             Field::VersionAndRandom => {
-                if rest.first().is_some_and(|&major| major != 3) {
-                    return Err("ClientHello of an unknown TLS version");
-                }
                 if left < FIXED {
                     return Err("ClientHello is too short");
+                }
+                if rest.first().is_some_and(|&major| major != 3) {
+                    return Err("ClientHello of an unknown TLS version");
                 }
                 if rest.len() < FIXED {
                     return Ok(None);
@@ -120,11 +121,13 @@ impl Body {
                 (Field::Extension, 2)
             }
             Field::Extension => {
-                let left = left.checked_sub(2).ok_or(TOO_LONG)?;
+                if left < EXTENSION_HEADER {
+                    return Err(TOO_LONG);
+                }
                 let Some((kind, rest)) = rest.split_first_chunk::<2>() else { return Ok(None) };
-                let Some(data) = vector::<2>(rest, left, |_| true, "")? else { return Ok(None) };
+                let Some(data) = vector::<2>(rest, left - 2, |_| true, "")? else { return Ok(None) };
                 self.extension(u16::from_be_bytes(*kind), data)?;
-                (Field::Extension, 4 + data.len())
+                (Field::Extension, EXTENSION_HEADER + data.len())
             }
         };
         self.field = next;

@@ -1,0 +1,19 @@
+//! The answer does not depend on how the bytes were cut, and comes at the same byte.
+#![no_main]
+
+use gateway::sniff::Sniff;
+use gateway::sniff::http_head::{self, HeadReader};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let answer = http_head::parse(data);
+    let mut reader = HeadReader::default();
+    for end in 0..=data.len() {
+        let prefix = reader.read(&data[..end]);
+        if prefix != Sniff::Incomplete {
+            assert_eq!(prefix, answer);
+            return;
+        }
+    }
+    assert_eq!(answer, Sniff::Incomplete);
+});
