@@ -1,4 +1,13 @@
 //! The gateway of cijail-net: the only way out of a job's network namespace.
 
+pub mod app;
+pub mod audit;
+pub mod cli;
+pub mod connection;
+pub mod exit;
 pub mod frame;
+pub mod listener;
+mod packet;
+pub mod relay;
 pub mod sniff;
+pub mod upstream;

@@ -77,7 +77,8 @@ impl<T, E: Into<io::Error>> During<T> for std::result::Result<T, E> {
     }
 }
 
-fn remedy(step: Step, errno: i32) -> Option<&'static str> {
+/// What a user can do about a step that the kernel refused with this error number.
+pub fn remedy(step: Step, errno: i32) -> Option<&'static str> {
     match (step, errno) {
         (Step::UserNamespace, libc::EPERM | libc::EACCES) => Some(
             "unprivileged user namespaces are refused here. On Ubuntu 24.04 and later run \

@@ -7,7 +7,9 @@
 mod error;
 pub mod job;
 pub mod net;
+mod limits;
 mod userns;
 
-pub use error::{Error, Result, Step};
+pub use error::{Error, Result, Step, remedy};
+pub use limits::raise_descriptor_limit;
 pub use userns::{Privilege, acquire};

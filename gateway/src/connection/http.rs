@@ -50,7 +50,7 @@ struct Upstream {
 
 /// Serves a connection whose first head is in `received`.
 pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
-    let Connection { context, stream, original_dst, names, synthetic, tunnel, .. } = connection;
+    let Connection { context, stream, original_dst, names, synthetic, tunnel, upload: _upload, .. } = connection;
     let session = Arc::new(Session {
         context: context.clone(),
         original_dst,

@@ -15,7 +15,7 @@ use policy::{Mode, Name, Policy, Reason};
 use tokio::net::TcpStream;
 
 use crate::audit::{Audit, Kind};
-use crate::relay::{relay, reset, write_all};
+use crate::relay::{Upload, Uploads, relay, reset, write_all};
 use crate::sniff::authority::{Authority, Host};
 use crate::sniff::http_head::HostField;
 use crate::sniff::target::Target as HttpTarget;
@@ -55,6 +55,8 @@ pub struct Context {
     pub dialer: Dialer,
     /// The log.
     pub audit: Audit,
+    /// What the job's end waits for.
+    pub uploads: Uploads,
 }
 
 /// A connection and what is known about where it goes.
@@ -66,6 +68,7 @@ struct Connection<'a> {
     synthetic: bool,
     /// The host of a CONNECT that encloses what is read now.
     tunnel: Option<Name>,
+    upload: Option<Upload>,
     started: Instant,
 }
 
@@ -83,6 +86,7 @@ pub async fn serve(context: &Context, accepted: Accepted) {
         names,
         synthetic,
         tunnel: None,
+        upload: Some(context.uploads.begin()),
         started: Instant::now(),
     };
     connection.run(Vec::new()).await;
@@ -308,10 +312,12 @@ impl Connection<'_> {
         }
     }
 
-    async fn splice(&self, upstream: &TcpStream, report: &Report) {
+    async fn splice(mut self, upstream: &TcpStream, report: &Report) {
         let counters = report.counters();
+        let upload = self.upload.take();
+        let idle = self.context.policy.limits().idle_timeout;
         // A side that broke has been passed on as a reset; the record has the octets.
-        let _ = relay(&self.stream, upstream, &counters, self.context.policy.limits().idle_timeout).await;
+        let _ = relay(&self.stream, upstream, &counters, idle, || drop(upload)).await;
     }
 
     fn refuse(&self, kind: Kind, judged: &Judged<'_>, why: &str) {

@@ -77,8 +77,9 @@ async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
             let _ = stream.set_nodelay(true);
             let _ = upstream.set_nodelay(true);
             let counters = Counters::default();
+            let upload = context.uploads.begin();
             // A side that broke has been passed on as a reset.
-            let _ = relay(&stream, &upstream, &counters, context.policy.limits().idle_timeout).await;
+            let _ = relay(&stream, &upstream, &counters, context.policy.limits().idle_timeout, || drop(upload)).await;
             event.bytes_up = Some(counters.up());
             event.bytes_down = Some(counters.down());
         }

@@ -1,7 +1,9 @@
 //! Bytes between the job and the other side, untouched.
 
 mod stream;
+mod uploads;
 pub mod udp;
 
 pub(crate) use stream::write_all;
 pub use stream::{Counters, relay, reset};
+pub use uploads::{Upload, Uploads};

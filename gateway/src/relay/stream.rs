@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 /// Octets read at once.
 const SCRATCH: usize = 256 * 1024;
@@ -50,18 +50,29 @@ impl Counters {
 }
 
 /// Relays until both sides have ended, one of them broke, or nothing moved for `idle`. A side that
-/// has ended is only half closed: the other direction goes on.
+/// has ended is only half closed: the other direction goes on. `sent` is called once all that the
+/// job will ever send is on its way.
 ///
 /// # Errors
 /// One side broke; the other is then reset as well, so that a cut transfer does not look complete.
-pub async fn relay(job: &TcpStream, upstream: &TcpStream, counters: &Counters, idle: Duration) -> io::Result<()> {
-    let moved = RefCell::new(Instant::now());
-    let up = pump(job, upstream, &counters.up, &moved);
+pub async fn relay(
+    job: &TcpStream,
+    upstream: &TcpStream,
+    counters: &Counters,
+    idle: Duration,
+    sent: impl FnOnce(),
+) -> io::Result<()> {
+    let moved = Moved::new();
+    let up = async {
+        let result = pump(job, upstream, &counters.up, &moved).await;
+        sent();
+        result
+    };
     let down = pump(upstream, job, &counters.down, &moved);
     let both = async { tokio::try_join!(up, down).map(|_| ()) };
     let result = tokio::select! {
         result = both => result,
-        () = idle_for(idle, &moved) => Err(io::ErrorKind::TimedOut.into()),
+        () = moved.idle_for(idle) => Err(io::ErrorKind::TimedOut.into()),
     };
     if result.is_err() {
         reset(job);
@@ -76,27 +87,42 @@ pub fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
-async fn idle_for(idle: Duration, moved: &RefCell<Instant>) {
-    loop {
-        let deadline = *moved.borrow() + idle;
-        // A future that never comes, so that the deadline is all there is to wait for.
-        let _ = timeout_at(deadline, std::future::pending::<()>()).await;
-        if *moved.borrow() + idle <= Instant::now() {
-            return;
+/// When something last moved, in milliseconds since the relay began.
+struct Moved {
+    start: Instant,
+    last: AtomicU64,
+}
+
+impl Moved {
+    fn new() -> Moved {
+        Moved { start: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    fn now(&self) {
+        self.last.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    async fn idle_for(&self, idle: Duration) {
+        loop {
+            let deadline = self.start + Duration::from_millis(self.last.load(Ordering::Relaxed)) + idle;
+            if deadline <= Instant::now() {
+                return;
+            }
+            sleep_until(deadline).await;
         }
     }
 }
 
-async fn pump(from: &TcpStream, to: &TcpStream, count: &AtomicU64, moved: &RefCell<Instant>) -> io::Result<()> {
+async fn pump(from: &TcpStream, to: &TcpStream, count: &AtomicU64, moved: &Moved) -> io::Result<()> {
     loop {
         from.readable().await?;
         let step = SCRATCH_BUFFER.with_borrow_mut(|scratch| carry(from, to, count, scratch))?;
         match step {
             Step::Blocked => {}
-            Step::Carried => *moved.borrow_mut() = Instant::now(),
+            Step::Carried => moved.now(),
             Step::Left(rest) => {
                 write_all(to, &rest).await?;
-                *moved.borrow_mut() = Instant::now();
+                moved.now();
             }
             Step::Ended => {
                 // The other side may be gone already; its own direction tells.

@@ -68,13 +68,19 @@ impl std::error::Error for AuthorityError {
     }
 }
 
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => write!(f, "{name}"),
+            Host::Address(IpAddr::V4(address)) => write!(f, "{address}"),
+            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+        }
+    }
+}
+
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Host::Name(name) => write!(f, "{name}")?,
-            Host::Address(IpAddr::V4(address)) => write!(f, "{address}")?,
-            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]")?,
-        }
+        write!(f, "{}", self.host)?;
         match self.port {
             Some(port) => write!(f, ":{port}"),
             None => Ok(()),

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
-use nix::unistd::{ForkResult, Pid, chdir, execve, fork, getegid, geteuid, pipe2, setpgid};
+use nix::unistd::{ForkResult, Pid, chdir, execve, fork, getegid, geteuid, getpid, pipe2, setpgid};
 
 use crate::error::{During, Error, Result, Step};
 use crate::userns::{Privilege, map_identity};
@@ -81,9 +81,8 @@ fn become_command(setup: &Setup<'_>) -> std::result::Result<Never, Outcome> {
     let spec = setup.spec;
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).during(Step::Control, "making the job's process group")?;
     probe::run(setup.both_families)?;
-    if let Some(terminal) = &spec.foreground {
-        // Signals are still blocked, so SIGTTOU does not stop a background process that asks.
-        terminal.give_to(nix::unistd::getpid());
+    if let Some(terminal) = spec.terminal.as_ref().filter(|_| spec.foreground) {
+        terminal.give_to(getpid());
     }
     take_credentials(spec, setup.privilege)?;
     chdir(&spec.directory).during(Step::Mount, format!("entering {}", spec.directory.display()))?;

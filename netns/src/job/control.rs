@@ -50,6 +50,8 @@ pub enum Event {
 pub enum Order {
     /// Send this signal to the command's process group.
     Signal(i32),
+    /// Put the command's process group into the terminal's foreground.
+    Foreground,
 }
 
 impl Event {
@@ -90,14 +92,22 @@ impl Event {
     }
 }
 
+/// Stands for [`Order::Foreground`] on the wire: no signal has this number.
+const FOREGROUND: i32 = 0;
+
 impl Order {
     pub(super) fn encode(self) -> [u8; 4] {
-        let Order::Signal(signal) = self;
-        signal.to_ne_bytes()
+        match self {
+            Order::Signal(signal) => signal.to_ne_bytes(),
+            Order::Foreground => FOREGROUND.to_ne_bytes(),
+        }
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Order> {
-        Some(Order::Signal(i32::from_ne_bytes(bytes.try_into().ok()?)))
+        Some(match i32::from_ne_bytes(bytes.try_into().ok()?) {
+            FOREGROUND => Order::Foreground,
+            signal => Order::Signal(signal),
+        })
     }
 }
 
@@ -144,5 +154,6 @@ mod tests {
         }
         assert_eq!(Event::decode(&[1, 2]), None);
         assert_eq!(Order::decode(&Order::Signal(15).encode()), Some(Order::Signal(15)));
+        assert_eq!(Order::decode(&Order::Foreground.encode()), Some(Order::Foreground));
     }
 }

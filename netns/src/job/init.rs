@@ -18,7 +18,7 @@ use crate::net::enter_network;
 use crate::userns::Privilege;
 
 use super::control::{Event, MAX_MESSAGE, Order};
-use super::{JobSpec, capabilities, command, mounts};
+use super::{JobSpec, Terminal, capabilities, command, mounts};
 
 /// What init needs from before the clone.
 pub(super) struct Setup<'a> {
@@ -50,7 +50,7 @@ fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
     let mut job = command::start(setup)?;
     capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
     prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
-    supervise(control, &signals, &mut job)
+    supervise(control, &signals, &mut job, setup.spec.terminal.as_ref())
 }
 
 /// The kernel kills init when the gateway's thread ends. The socket shows an end that came before
@@ -63,7 +63,12 @@ fn die_with_gateway(control: &OwnedFd) -> Result<()> {
     }
 }
 
-fn supervise(control: &OwnedFd, signals: &SignalFd, job: &mut command::Starting) -> Result<()> {
+fn supervise(
+    control: &OwnedFd,
+    signals: &SignalFd,
+    job: &mut command::Starting,
+    terminal: Option<&Terminal>,
+) -> Result<()> {
     let mut report_open = true;
     loop {
         let mut descriptors = vec![
@@ -97,23 +102,31 @@ fn supervise(control: &OwnedFd, signals: &SignalFd, job: &mut command::Starting)
                 return Ok(());
             }
         }
-        if ordered && !obey(control, job.pid) {
+        if ordered && !obey(control, job.pid, terminal) {
             return Ok(());
         }
     }
 }
 
 /// Carries out one order; `false` when the gateway is gone.
-fn obey(control: &OwnedFd, job: Pid) -> bool {
+fn obey(control: &OwnedFd, job: Pid, terminal: Option<&Terminal>) -> bool {
     let mut buffer = [0; MAX_MESSAGE];
     match recv(control.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
         Ok(0) => false,
         Ok(length) => {
-            if let Some(Order::Signal(number)) = Order::decode(&buffer[..length])
-                && let Ok(signal) = Signal::try_from(number)
-            {
-                // A command that has not made its group yet, or left it, still gets its signal.
-                let _ = killpg(job, signal).or_else(|_| kill(job, signal));
+            match Order::decode(&buffer[..length]) {
+                Some(Order::Signal(number)) => {
+                    if let Ok(signal) = Signal::try_from(number) {
+                        // A command that left its group still gets its signal.
+                        let _ = killpg(job, signal).or_else(|_| kill(job, signal));
+                    }
+                }
+                Some(Order::Foreground) => {
+                    if let Some(terminal) = terminal {
+                        terminal.give_to(job);
+                    }
+                }
+                None => {}
             }
             true
         }

@@ -13,6 +13,7 @@ mod init;
 mod mounts;
 mod probe;
 mod search;
+pub mod signals;
 mod terminal;
 
 use std::ffi::CString;
@@ -23,7 +24,8 @@ use std::path::PathBuf;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::Pid;
+pub use nix::unistd::{Gid, Uid};
 
 use crate::error::{During, Error, Result, Step};
 use crate::net::{Family, Network};
@@ -58,8 +60,10 @@ pub struct JobSpec {
     pub user: Option<User>,
     /// Files and directories that look different to the job.
     pub mounts: MountPlan,
-    /// Whether the job's process group takes over the terminal at once.
-    pub foreground: Option<Terminal>,
+    /// The caller's terminal, if it has one.
+    pub terminal: Option<Terminal>,
+    /// Whether the job's process group takes the terminal's foreground at once.
+    pub foreground: bool,
 }
 
 /// A started job. Its init process dies with the thread that started it, and everything in the

@@ -1,0 +1,151 @@
+//! The composition root of a run: builds the network, starts the job, serves it, reports how it
+//! ended.
+
+mod identity;
+mod resolution;
+mod serve;
+mod supervise;
+
+use std::ffi::CString;
+use std::io;
+use std::path::PathBuf;
+
+use netns::job::{JobSpec, MountPlan, Terminal, User, default_masks};
+use netns::net::NetworkRequest;
+use policy::{Mode, Policy};
+
+use crate::audit::{self, LogError, Sinks};
+use crate::exit;
+use crate::upstream::ParentProxies;
+
+pub use identity::find_user;
+
+/// Everything that a run is made of.
+#[derive(Debug)]
+pub struct Plan {
+    /// The rules and settings.
+    pub policy: Policy,
+    /// The parent proxies of the gateway's own environment.
+    pub proxies: ParentProxies,
+    /// The command and its arguments.
+    pub argv: Vec<CString>,
+    /// Its environment, as `NAME=value`.
+    pub env: Vec<CString>,
+    /// Where it starts.
+    pub directory: PathBuf,
+    /// Whom it runs as, if not the caller.
+    pub user: Option<User>,
+    /// Where the log goes.
+    pub sinks: Sinks,
+    /// Whether nothing but errors is printed.
+    pub quiet: bool,
+    /// Whether a success with something blocked is a failure.
+    pub fail_on_blocked: bool,
+}
+
+/// A run that failed, before or after the job.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The kernel or a policy of the machine refused part of the set-up.
+    #[error("setting up the jail")]
+    Setup(#[from] netns::Error),
+    /// The set-up inside the job failed.
+    #[error("setting up the jail: {detail}{}", errno.map(|errno| format!(": {errno}")).unwrap_or_default())]
+    Inside {
+        /// What was being done.
+        detail: String,
+        /// What the system said.
+        errno: Option<io::Error>,
+        /// What to do about it.
+        remedy: Option<&'static str>,
+    },
+    /// Another user was asked for without the right to become one.
+    #[error("--user needs root")]
+    UserNeedsRoot,
+    /// There is no such user.
+    #[error("there is no user {0} in /etc/passwd")]
+    UnknownUser(String),
+    /// A file of the host could not be read.
+    #[error("reading {}", path.display())]
+    HostFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The gateway's event loop could not be started or broke.
+    #[error("running the gateway")]
+    Gateway(#[source] io::Error),
+    /// The job's init was killed from outside.
+    #[error("the job was ended from outside; nothing of it is left")]
+    InitKilled,
+    /// The job ran, but its log is not complete.
+    #[error("the job ran, but its log is not complete")]
+    Log(#[from] LogError),
+}
+
+impl AppError {
+    /// What a user can do about it, if that is known.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            AppError::Setup(error) => error.remedy().map(str::to_owned),
+            AppError::Inside { remedy, .. } => remedy.map(str::to_owned),
+            _ => None,
+        }
+    }
+}
+
+/// Runs the job to its end and returns the exit status for the caller.
+///
+/// # Errors
+/// cijail-net itself failed. Nothing of the job is left running then.
+pub fn run(plan: Plan) -> Result<u8, AppError> {
+    let privilege = netns::acquire()?;
+    if plan.user.is_some() && privilege != netns::Privilege::Root {
+        return Err(AppError::UserNeedsRoot);
+    }
+    let resolution = resolution::plan();
+    let network = netns::net::build(NetworkRequest {
+        loopback_ports: serve::loopback_ports(&plan.policy)?,
+        loopback_dns: resolution.loopback,
+    })?;
+    if !plan.quiet {
+        announce(&plan.policy);
+    }
+    let terminal = Terminal::controlling();
+    let (masked_directories, masked_files) = default_masks(identity::runtime_directory().as_deref());
+    let spec = JobSpec {
+        argv: plan.argv,
+        env: plan.env,
+        directory: plan.directory,
+        user: plan.user,
+        mounts: MountPlan { files: resolution.files, masked_directories, masked_files },
+        foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
+        terminal: terminal.clone(),
+    };
+    let job = netns::job::spawn(&spec, &network, privilege)?;
+    let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
+    let served = serve::run(plan.policy, plan.proxies, network, &job, writer.audit(), spec.foreground, terminal);
+    let blocked = writer.audit().blocked();
+    let logged = writer.finish();
+    let end = served?;
+    logged?;
+    Ok(match supervise::finish(end) {
+        0 if blocked && plan.fail_on_blocked => exit::BLOCKED,
+        status => status,
+    })
+}
+
+/// The first line of a run: which mode is in force.
+fn announce(policy: &Policy) {
+    let rules = match policy.rules().len() {
+        1 => "1 rule".to_owned(),
+        count => format!("{count} rules"),
+    };
+    let line = match policy.mode() {
+        Mode::Enforce => format!("cijail-net: enforcing {rules}\n"),
+        Mode::Monitor => format!("cijail-net: monitoring with {rules}: everything passes\n"),
+    };
+    // A closed standard error is the caller's wish.
+    let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+}

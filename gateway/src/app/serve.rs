@@ -1,0 +1,134 @@
+//! Serves a running job: every socket of its network, until it ends.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dns::{Dns, HostFiles};
+use netns::job::{Job, Terminal};
+use netns::net::{GATEWAY_V4, GATEWAY_V6, Network};
+use policy::Policy;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::Semaphore;
+
+use super::supervise::{End, Supervisor};
+use super::AppError;
+use crate::audit::Audit;
+use crate::connection::Context;
+use crate::listener::{serve_dns, serve_drops, serve_loopback, serve_tcp, serve_udp};
+use crate::relay::Uploads;
+use crate::relay::udp::Flows;
+use crate::upstream::{Dialer, ParentProxies};
+
+/// How long the job's last bytes may take to be sent on after its end.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The state of a listening socket in `/proc/net/tcp` (include/net/tcp_states.h).
+const TCP_LISTEN: &str = "0A";
+
+/// Runs the event loop until the job has ended.
+pub(super) fn run(
+    policy: Policy,
+    proxies: ParentProxies,
+    network: Network,
+    job: &Job,
+    audit: Audit,
+    foreground: bool,
+    terminal: Option<Terminal>,
+) -> Result<End, AppError> {
+    let result = raise_descriptor_limit()
+        .and_then(|()| Builder::new_current_thread().enable_all().build())
+        .map_err(AppError::Gateway)
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                let uploads = Uploads::default();
+                let context = context(policy, proxies, audit, uploads.clone());
+                listen(network, &context).map_err(AppError::Gateway)?;
+                let end = Supervisor::new(job, terminal, foreground).map_err(AppError::Gateway)?.run().await?;
+                uploads.drained(DRAIN).await;
+                Ok(end)
+            })
+            // Dropping the runtime ends every connection and writes its record.
+        });
+    if result.is_err() {
+        job.kill();
+    }
+    job.wait();
+    result
+}
+
+fn context(policy: Policy, proxies: ParentProxies, audit: Audit, uploads: Uploads) -> Context {
+    let policy = Arc::new(policy);
+    let own = vec![GATEWAY_V4.into(), GATEWAY_V6.into(), std::net::Ipv4Addr::LOCALHOST.into()];
+    let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
+    let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
+    Context { policy, dns, dialer, audit, uploads }
+}
+
+fn listen(network: Network, context: &Context) -> io::Result<()> {
+    let slots = Arc::new(Semaphore::new(context.policy.limits().connections));
+    for listener in network.tcp {
+        let listener = TcpListener::from_std(listener)?;
+        tokio::spawn(serve_tcp(listener, context.clone(), slots.clone()));
+    }
+    for socket in network.dns {
+        tokio::spawn(serve_dns(socket, context.dns.clone(), context.audit.clone()));
+    }
+    let raw = Arc::new(network.raw);
+    let flows = Flows::default();
+    for socket in network.udp {
+        tokio::spawn(serve_udp(socket, context.clone(), raw.clone(), flows.clone()));
+    }
+    for offered in network.loopback {
+        tokio::spawn(serve_loopback(offered, context.clone()));
+    }
+    tokio::spawn(serve_drops(network.drops, context.audit.clone()));
+    Ok(())
+}
+
+/// The ports of the host's loopback that the job gets on its own: those of the rules, and with
+/// `localhost:*` those that something listens on now.
+pub(super) fn loopback_ports(policy: &Policy) -> Result<Vec<u16>, AppError> {
+    let ports = policy.loopback_ports();
+    if !ports.is_all() {
+        return Ok(ports.iter().collect());
+    }
+    let mut listening = Vec::new();
+    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        // A kernel without IPv6 has no second file.
+        if let Ok(table) = std::fs::read_to_string(path) {
+            listening.extend(listening_ports(&table));
+        }
+    }
+    listening.sort_unstable();
+    listening.dedup();
+    Ok(listening)
+}
+
+/// Local ports of listening sockets (proc_net_tcp(5)).
+fn listening_ports(table: &str) -> impl Iterator<Item = u16> {
+    table.lines().skip(1).filter_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, state) = (fields.next()?, fields.nth(1)?);
+        let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
+        (state == TCP_LISTEN).then_some(port)
+    })
+}
+
+/// A busy job needs two descriptors a connection; the job itself keeps its own limit.
+fn raise_descriptor_limit() -> io::Result<()> {
+    netns::raise_descriptor_limit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_listening_ports() {
+        let table = "  sl  local_address rem_address   st\n\
+                     0: 0100007F:1538 00000000:0000 0A 00000000:00000000\n\
+                     1: 0100007F:1F90 0100007F:9999 01 00000000:00000000\n";
+        assert_eq!(listening_ports(table).collect::<Vec<_>>(), [5432]);
+    }
+}

@@ -1,0 +1,163 @@
+//! Stands between the caller and the job: signals, the terminal, job control, the exit status.
+
+use std::io::{self, IsTerminal};
+
+use netns::job::{Event, Job, Order, Terminal, signals};
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::AppError;
+use crate::exit;
+
+/// How a job ended.
+#[derive(Debug)]
+pub(super) struct End {
+    status: u8,
+    /// The signal that ended a foreground job from the keyboard.
+    keyboard: Option<i32>,
+    terminal: Option<Terminal>,
+}
+
+/// Whether the job is to have the terminal at once. In a pipeline the others of our process group
+/// need it as well, and the job gets it when it first asks.
+pub(super) fn takes_foreground(terminal: &Terminal) -> bool {
+    terminal.is_ours() && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Hands the terminal back and passes a keyboard signal on to whoever waits with us.
+pub(super) fn finish(end: End) -> u8 {
+    if let Some(terminal) = &end.terminal {
+        terminal.take_back();
+        if let Some(signal) = end.keyboard {
+            // The terminal sent it to the job's group alone; without us it would have reached ours.
+            signals::repeat_to_own_group(signal);
+        }
+    }
+    end.status
+}
+
+/// Watches one job.
+pub(super) struct Supervisor<'a> {
+    job: AsyncFd<&'a Job>,
+    signals: Receiver<i32>,
+    terminal: Option<Terminal>,
+    /// The job's group has the foreground, by us.
+    foreground: bool,
+}
+
+impl<'a> Supervisor<'a> {
+    pub(super) fn new(job: &'a Job, terminal: Option<Terminal>, foreground: bool) -> io::Result<Supervisor<'a>> {
+        Ok(Supervisor { job: AsyncFd::new(job)?, signals: forwarded()?, terminal, foreground })
+    }
+
+    /// Until the job and everything that it started is gone.
+    pub(super) async fn run(mut self) -> Result<End, AppError> {
+        let mut end = None;
+        loop {
+            let event = tokio::select! {
+                event = next_event(&self.job) => event?,
+                Some(signal) = self.signals.recv() => {
+                    self.forward(signal)?;
+                    continue;
+                }
+            };
+            match event {
+                Event::Started => {}
+                Event::Stopped { signal } => self.stopped(signal)?,
+                Event::Exited { status } => end = Some((status as u8, None)),
+                Event::Signaled { signal } => {
+                    end = Some((exit::SIGNAL_BASE.wrapping_add(signal as u8), Some(signal)));
+                }
+                Event::ExecFailed { errno } => return self.not_executed(errno),
+                Event::Failed { step, errno, detail } => {
+                    let remedy = netns::remedy(step, errno);
+                    let errno = (errno != 0).then(|| io::Error::from_raw_os_error(errno));
+                    return Err(AppError::Inside { detail, errno, remedy });
+                }
+                Event::Gone => break,
+            }
+        }
+        let (status, killed_by) = end.ok_or(AppError::InitKilled)?;
+        let keyboard = killed_by.filter(|signal| self.foreground && signals::is_keyboard(*signal));
+        Ok(End { status, keyboard, terminal: self.terminal.filter(|_| self.foreground) })
+    }
+
+    fn not_executed(self, errno: i32) -> Result<End, AppError> {
+        let error = io::Error::from_raw_os_error(errno);
+        let not_found = error.kind() == io::ErrorKind::NotFound;
+        let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
+        let line = format!("cijail-net: the command cannot be run: {error}\n");
+        // The status tells as well.
+        let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+        Ok(End { status, keyboard: None, terminal: self.terminal.filter(|_| self.foreground) })
+    }
+
+    /// Passes a signal of ours on to the job.
+    fn forward(&self, signal: i32) -> Result<(), AppError> {
+        Ok(self.job.get_ref().order(Order::Signal(signal))?)
+    }
+
+    /// The job was stopped: stop as well, so that the caller's shell notices, and go on with it.
+    fn stopped(&mut self, signal: i32) -> Result<(), AppError> {
+        let job = self.job.get_ref();
+        if let Some(terminal) = &self.terminal {
+            if signals::wants_terminal(signal) && !self.foreground && terminal.is_ours() {
+                self.foreground = true;
+                job.order(Order::Foreground)?;
+                return Ok(job.order(Order::Signal(signals::CONTINUE))?);
+            }
+            if self.foreground {
+                terminal.take_back();
+            }
+        }
+        signals::stop_self();
+        // Here the caller has continued us, in the foreground or in the background.
+        if let Some(terminal) = self.terminal.as_ref().filter(|_| self.foreground)
+            && terminal.is_ours()
+        {
+            job.order(Order::Foreground)?;
+        }
+        Ok(job.order(Order::Signal(signals::CONTINUE))?)
+    }
+}
+
+async fn next_event(job: &AsyncFd<&Job>) -> Result<Event, AppError> {
+    loop {
+        let mut ready = job.readable().await.map_err(AppError::Gateway)?;
+        match job.get_ref().event()? {
+            Some(event) => return Ok(event),
+            None => ready.clear_ready(),
+        }
+    }
+}
+
+/// Every signal that a caller may send to what it takes for the job, in one queue.
+fn forwarded() -> io::Result<Receiver<i32>> {
+    let kinds = [
+        SignalKind::hangup(),
+        SignalKind::interrupt(),
+        SignalKind::quit(),
+        SignalKind::terminate(),
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+        SignalKind::alarm(),
+        SignalKind::window_change(),
+        SignalKind::from_raw(signals::TERMINAL_STOP),
+        SignalKind::from_raw(signals::CONTINUE),
+    ];
+    let (sender, receiver) = channel(16);
+    for kind in kinds {
+        let mut stream: Signal = signal(kind)?;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() {
+                // The receiver is gone when the job is.
+                if sender.send(kind.as_raw_value()).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(receiver)
+}

@@ -1,0 +1,58 @@
+//! The command line: typed arguments first, a resolved plan second, the work elsewhere.
+
+mod args;
+mod policy;
+mod run;
+mod sources;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+use crate::exit;
+
+/// Runs the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // The terminal that it is written to may be gone; the status tells all the same.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::FAILED } else { 0 });
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::main(*args),
+        Command::Policy(command) => policy::main(&command),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            complain(&*error);
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+/// What a command may fail with; it is shown with its causes.
+type Failure = Box<dyn std::error::Error>;
+
+/// Tells what went wrong on standard error, every line with our name in front.
+fn complain(error: &(dyn std::error::Error + 'static)) {
+    let mut text = crate::connection::chain(error);
+    if let Some(remedy) = error.downcast_ref::<crate::app::AppError>().and_then(crate::app::AppError::remedy) {
+        text.push_str("\nremedy: ");
+        text.push_str(&remedy);
+    }
+    say(&text);
+}
+
+/// Writes a text to standard error, every line with our name in front.
+fn say(text: &str) {
+    use std::io::Write;
+    let text: String = text.lines().map(|line| format!("cijail-net: {line}\n")).collect();
+    // Nobody reads it if standard error is closed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

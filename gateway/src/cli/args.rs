@@ -1,0 +1,109 @@
+//! The arguments as clap reads them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::audit::Format;
+
+/// Run a CI job so that it can only talk to an allowlist.
+#[derive(Debug, Parser)]
+#[command(name = "cijail-net", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a command that can only talk to what the rules allow
+    Run(Box<RunArgs>),
+    /// Check a policy, or ask what it says
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rules: example.com  example.com:22  '*.example.com'  192.0.2.7:53  10.1.0.0/16:5432  localhost:5432
+       http://example.com/path/  example.com:123/udp  dns:example.com  unix:/run/x.sock
+
+Exit status: the command's own (128+N if signal N killed it), 122 if it succeeded but something was
+blocked and --fail-on-blocked was given, 125 if cijail-net failed, 126 if the command cannot be run,
+127 if it is not found.
+
+Environment: CIJAIL_ENDPOINTS (rules), CIJAIL_DRY_RUN=1 (--mode monitor), CIJAIL_ALLOW_LOOPBACK=1
+(--allow localhost:*).")]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) rules: RuleArgs,
+    /// Run the command as this user (name or number); needs root
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// Write the log to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) log_file: Option<PathBuf>,
+    /// How the log is written: to the file if there is one, otherwise to standard error
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) log_format: Format,
+    /// Print no verdicts on standard error
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Exit with 122 if the command succeeds although something was blocked
+    #[arg(long)]
+    pub(super) fail_on_blocked: bool,
+    /// Leave http_proxy and its like in the command's environment
+    #[arg(long)]
+    pub(super) keep_proxy_env: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(super) command: Vec<OsString>,
+}
+
+/// Where rules come from.
+#[derive(Debug, Args)]
+pub(super) struct RuleArgs {
+    /// Read rules and settings from this TOML file (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Vec<PathBuf>,
+    /// Allow what this rule says (may be repeated)
+    #[arg(long, value_name = "RULE")]
+    pub(super) allow: Vec<String>,
+    /// Deny what this rule says, whatever allows it (may be repeated)
+    #[arg(long, value_name = "RULE")]
+    pub(super) deny: Vec<String>,
+    /// Whether what is not allowed is blocked, or only recorded
+    #[arg(long, value_enum)]
+    pub(super) mode: Option<ModeArg>,
+    /// Ask this DNS server instead of the host's (may be repeated)
+    #[arg(long, value_name = "ADDR")]
+    pub(super) resolver: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ModeArg {
+    /// Block what is not allowed
+    Enforce,
+    /// Let everything pass and record what would be blocked
+    Monitor,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Look for mistakes and risks in policy files
+    Check {
+        /// The TOML files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Say which rule decides about a URL or a host and port, and why
+    Explain {
+        /// The TOML file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// A URL, HOST:PORT, HOST:PORT/udp or dns:HOST
+        #[arg(value_name = "URL|HOST:PORT")]
+        target: String,
+    },
+}

@@ -1,0 +1,105 @@
+//! `cijail-net run`: from arguments to a plan.
+
+use std::ffi::{CString, OsString};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use super::args::RunArgs;
+use super::{Failure, sources};
+use crate::app::{self, Plan};
+use crate::audit::{Format, Sinks};
+use crate::upstream::ParentProxies;
+
+/// A run that cannot be planned.
+#[derive(Debug, thiserror::Error)]
+enum PlanError {
+    #[error("the command is empty: write it after --, as in `cijail-net run -- make`")]
+    EmptyCommand,
+    #[error("an argument or a variable holds a NUL byte")]
+    Nul,
+    #[error(
+        "these rules need TLS interception, which this version does not have: {0}; \
+         allow the whole host instead, as in `example.com`, or use an http:// rule"
+    )]
+    Interception(String),
+    #[error("opening the log file {}", path.display())]
+    LogFile { path: PathBuf, source: io::Error },
+    #[error("finding the working directory")]
+    Directory(#[source] io::Error),
+    #[error("making up a session id")]
+    Session(#[source] io::Error),
+}
+
+/// Proxy variables that capture makes needless.
+const PROXY_VARIABLES: [&str; 6] = ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "socks_proxy"];
+
+pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
+    let variable = |name: &str| std::env::var(name).ok();
+    if args.command.first().is_none_or(|program| program.is_empty()) {
+        return Err(PlanError::EmptyCommand.into());
+    }
+    let proxies = ParentProxies::from_environment(variable)?;
+    let policy = sources::gather(&args.rules, variable, &proxies.names())?;
+    let needs: Vec<&str> = policy.needs_interception().map(policy::Rule::text).collect();
+    if !needs.is_empty() {
+        return Err(PlanError::Interception(needs.join(", ")).into());
+    }
+    let user = args.user.as_deref().map(app::find_user).transpose()?;
+    let directory = std::env::current_dir().map_err(PlanError::Directory)?;
+    let plan = Plan {
+        policy,
+        proxies,
+        argv: args.command.iter().cloned().map(to_c).collect::<Result<_, _>>()?,
+        env: environment(args.keep_proxy_env)?,
+        directory,
+        user,
+        sinks: sinks(&args)?,
+        quiet: args.quiet || (args.log_file.is_none() && args.log_format == Format::Json),
+        fail_on_blocked: args.fail_on_blocked,
+    };
+    Ok(app::run(plan)?)
+}
+
+fn sinks(args: &RunArgs) -> Result<Sinks, PlanError> {
+    let session = session().map_err(PlanError::Session)?;
+    let stderr = match (args.quiet, &args.log_file) {
+        (true, _) => None,
+        (false, Some(_)) => Some(Format::Text),
+        (false, None) => Some(args.log_format),
+    };
+    let sinks = Sinks::new(session, stderr);
+    let Some(path) = &args.log_file else { return Ok(sinks) };
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|source| PlanError::LogFile { path: path.clone(), source })?;
+    Ok(sinks.with_file(path.clone(), file, args.log_format))
+}
+
+/// Sixteen hexadecimal digits that tell this run from others in a common log.
+fn session() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+fn environment(keep_proxies: bool) -> Result<Vec<CString>, PlanError> {
+    std::env::vars_os()
+        .filter(|(name, _)| {
+            let proxy = PROXY_VARIABLES.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+            keep_proxies || !proxy
+        })
+        .map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            to_c(name)
+        })
+        .collect()
+}
+
+fn to_c(text: OsString) -> Result<CString, PlanError> {
+    CString::new(text.into_vec()).map_err(|_| PlanError::Nul)
+}

@@ -1,0 +1,7 @@
+//! The `cijail-net` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gateway::cli::main()
+}

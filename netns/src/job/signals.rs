@@ -1,0 +1,35 @@
+//! Signals of job control, as numbers that cross the crate's border.
+
+use nix::sys::signal::{SigHandler, Signal, kill, raise, signal};
+use nix::unistd::Pid;
+
+/// SIGCONT.
+pub const CONTINUE: i32 = Signal::SIGCONT as i32;
+/// SIGTSTP.
+pub const TERMINAL_STOP: i32 = Signal::SIGTSTP as i32;
+
+/// Whether a background process was stopped because it used the terminal.
+pub fn wants_terminal(number: i32) -> bool {
+    number == Signal::SIGTTIN as i32 || number == Signal::SIGTTOU as i32
+}
+
+/// Whether a person at the terminal sends this signal by a key.
+pub fn is_keyboard(number: i32) -> bool {
+    number == Signal::SIGINT as i32 || number == Signal::SIGQUIT as i32
+}
+
+/// Stops the calling process until somebody continues it.
+pub fn stop_self() {
+    // SIGSTOP to oneself cannot fail.
+    let _ = raise(Signal::SIGSTOP);
+}
+
+/// Sends a signal to the caller's process group, and survives it.
+pub fn repeat_to_own_group(number: i32) {
+    let Ok(number) = Signal::try_from(number) else { return };
+    // SAFETY: ignoring a signal installs no handler.
+    if unsafe { signal(number, SigHandler::SigIgn) }.is_ok() {
+        // A group of ours exists as long as we do.
+        let _ = kill(Pid::from_raw(0), number);
+    }
+}
