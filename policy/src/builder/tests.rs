@@ -184,6 +184,12 @@ fn every_source_reports() {
 }
 
 #[test]
+fn times_to_live_are_whole_seconds() {
+    let error = file("[dns]\nttl-min = '1500ms'").unwrap_err();
+    assert_eq!(error, "policy.toml:2:11: a time to live is in whole seconds: write \"1s\"");
+}
+
+#[test]
 fn the_command_line_wins() {
     let mut builder = PolicyBuilder::new();
     builder.set_mode(Mode::Enforce);
