@@ -58,6 +58,18 @@ pub(crate) fn is_this_host(address: IpAddr) -> bool {
     }
 }
 
+/// Whether every address of a range is private by itself, embedded addresses aside.
+pub(crate) fn is_private_range(range: IpNet) -> bool {
+    match range {
+        IpNet::V4(range) => {
+            PRIVATE_V4.iter().any(|&(base, length)| Ipv4Net::new_assert(base, length).contains(&range))
+        }
+        IpNet::V6(range) => {
+            PRIVATE_V6.iter().any(|&(base, length)| Ipv6Net::new_assert(base, length).contains(&range))
+        }
+    }
+}
+
 /// A range with IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2) as the IPv4 range that it stands for.
 pub(crate) fn canonical_range(range: IpNet) -> IpNet {
     let IpNet::V6(v6) = range else { return range };

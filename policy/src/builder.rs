@@ -13,7 +13,7 @@ use crate::{Effect, Origin, Position, Resolver, Rule};
 pub const MAX_POLICY_BYTES: usize = 16 * 1024 * 1024;
 
 /// Rules that one policy may have. Long forms multiply ports and paths; this bounds the product.
-const MAX_RULES: usize = 1 << 20;
+pub(crate) const MAX_RULES: usize = 1 << 20;
 
 /// Makes a [`Policy`] out of files, options and environment variables.
 ///
@@ -169,3 +169,6 @@ fn words(line: &str) -> impl Iterator<Item = (usize, usize)> {
         .take_while(|word| !word.starts_with('#'))
         .map(move |word| (offset(word), offset(word) + word.len()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,8 +59,8 @@ impl Policy {
     /// [`Request::Tls`] to a host of which rules allow only some URLs is allowed, by such a rule:
     /// ask [`Policy::intercepts`] before relaying, and judge each [`Request::Http`] inside.
     ///
-    /// Nothing is allocated; the time does not depend on the number of rules but for those that
-    /// speak of the same host.
+    /// Nothing is allocated. The time does not grow with the number of rules, but for rules that
+    /// speak of the same host, which are looked at one after the other.
     pub fn judge(&self, request: &Request<'_>) -> Verdict<'_> {
         if let Some(rule) = self.candidates(&self.deny, request).find(|rule| rule.fit(request) == Fit::Yes) {
             return Verdict::Deny(Denial { reason: reason_of(rule, request), rule: Some(rule) });
@@ -137,6 +137,19 @@ impl Policy {
     /// with methods.
     pub fn needs_interception(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(|rule| rule.needs_interception())
+    }
+
+    /// Other rules of an effect that may speak of all that this one speaks of.
+    pub(crate) fn around<'p>(&'p self, rule: &'p Rule, effect: Effect) -> impl Iterator<Item = &'p Rule> {
+        let index = match effect {
+            Effect::Allow => &self.allow,
+            Effect::Deny => &self.deny,
+        };
+        index
+            .around(rule)
+            .into_iter()
+            .filter_map(|number| self.rules.get(number as usize))
+            .filter(move |other| !std::ptr::eq(*other, rule))
     }
 
     /// The rules that an index finds for a name, and then for an address.
@@ -269,4 +282,4 @@ impl fmt::Display for Verdict<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

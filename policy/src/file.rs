@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::builder::Draft;
+use crate::error::PolicyError;
 use crate::settings::Mode;
 use crate::{Effect, Origin, Position, Rule};
 
@@ -19,6 +20,11 @@ use place::Places;
 
 /// A value with its place in the text.
 type Value<'t> = Spanned<DeValue<'t>>;
+
+/// Syntax errors that are shown; after so many the file is hardly TOML.
+const SYNTAX_ERRORS: usize = 100;
+/// Names of sets that are compared with one that does not exist.
+const NAMES_COMPARED: usize = 1000;
 
 /// One file while it is read.
 struct Reader<'d, 't> {
@@ -35,16 +41,21 @@ struct Set<'a, 't> {
 
 /// Reads a policy file into the draft.
 pub(crate) fn read(draft: &mut Draft, source: &Arc<str>, text: &str) {
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (rules_before, errors_before) = (draft.rules.len(), draft.errors.len());
+    let (table, mut errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader { draft, source, places: Places::new(text) };
+    // What follows a syntax error is a guess, and mistakes found in it would mislead.
     if errors.is_empty() {
         reader.file(table.get_ref());
     }
-    // What follows a syntax error is a guess, and mistakes found in it would mislead.
-    for error in errors {
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    for error in errors.into_iter().take(SYNTAX_ERRORS) {
         let message = error.message().replace('\n', ", ");
         reader.error(error.span().unwrap_or_default(), format!("not valid TOML: {message}"), None);
     }
+    // The tree is sorted by keys; people read from top to bottom.
+    draft.rules[rules_before..].sort_by_key(|rule| rule.origin().position());
+    draft.errors[errors_before..].sort_by_key(PolicyError::position);
 }
 
 impl<'t> Reader<'_, 't> {
@@ -104,7 +115,7 @@ impl<'t> Reader<'_, 't> {
                 continue;
             };
             let Some(set) = sets.get_mut(name) else {
-                let hint = tables::nearest(name, sets.keys().copied());
+                let hint = tables::nearest(name, sets.keys().copied().take(NAMES_COMPARED));
                 let hint = hint.map_or_else(
                     || "add it under [sets]".to_owned(),
                     |near| format!("did you mean @{near}?"),

@@ -13,6 +13,9 @@ use ipnet::IpNet;
 use crate::rule::Subject;
 use crate::{Name, Pattern, Rule};
 
+/// Rules compared with one rule for advice; a host with more URL rules gets less advice.
+const MOST_AROUND: usize = 100;
+
 /// Rules by the names and addresses that they speak of. Numbers are places in the rule list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
@@ -78,15 +81,31 @@ impl Index {
     /// comes once.
     pub(crate) fn for_name<'i, 'n>(&'i self, name: &'n Name) -> impl Iterator<Item = u32> + use<'i, 'n> {
         let name = name.as_str();
-        let parent = name.find('.').map_or(&[][..], |dot| self.one_label.get(name_key(&name[dot + 1..])));
+        // Keys grow from the right, so the parent's is on the way to the name's own.
+        let (first, rest) = name.split_at(name.find('.').map_or(0, |dot| dot + 1));
+        let rest = rest.bytes().rev().fold(NAME_SEED, step);
+        let whole = first.bytes().rev().fold(rest, step);
+        let parent = if first.is_empty() { &[] } else { self.one_label.get(finish(rest)) };
         let parents = Parents { bytes: name.as_bytes(), end: name.len(), key: NAME_SEED };
-        let parents = (!self.any_depth.is_empty())
-            .then_some(parents)
-            .into_iter()
-            .flatten()
-            .take(self.any_depth_dots + 1)
-            .flat_map(|key| self.any_depth.get(key));
-        self.exact.get(name_key(name)).iter().chain(parent).chain(parents).copied()
+        let depth = if self.any_depth.is_empty() { 0 } else { self.any_depth_dots + 1 };
+        let parents = parents.take(depth).flat_map(|key| self.any_depth.get(key));
+        self.exact.get(finish(whole)).iter().chain(parent).chain(parents).copied()
+    }
+
+    /// Rules that may speak of everything that this one speaks of, but at most [`MOST_AROUND`].
+    pub(crate) fn around(&self, rule: &Rule) -> Vec<u32> {
+        match rule.subject() {
+            Subject::Host { pattern: Pattern::Exact(name), .. } => {
+                self.for_name(name).take(MOST_AROUND).collect()
+            }
+            Subject::Host { pattern, .. } => {
+                // What speaks of every name below the base speaks of this one.
+                let below = Name::parse(&format!("x.{}", pattern.base()));
+                below.map(|name| self.for_name(&name).take(MOST_AROUND).collect()).unwrap_or_default()
+            }
+            Subject::Address { range, .. } => self.for_address(range.addr()).take(MOST_AROUND).collect(),
+            Subject::Loopback { .. } | Subject::Unix { .. } => Vec::new(),
+        }
     }
 
     /// Rules whose range may hold the address, which must not be IPv4-mapped. Wider ranges come

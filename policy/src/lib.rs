@@ -2,14 +2,35 @@
 //!
 //! This crate is pure: it takes bytes and values and gives back values. It opens no file, asks no
 //! clock, writes no log. The gateway and the DNS server are its I/O partners.
+//!
+//! ```
+//! use policy::{Name, PolicyBuilder, Request, Verdict};
+//!
+//! let mut builder = PolicyBuilder::new();
+//! builder.add_file("policy.toml", br#"allow = ["**.example.com", "192.0.2.53:53"]"#);
+//! builder.add_deny("internal.example.com");
+//! let policy = builder.build()?;
+//!
+//! let name = Name::parse("www.example.com").expect("a name");
+//! let request = Request::Tls { name: &name, port: 443 };
+//! assert!(matches!(policy.judge(&request), Verdict::Allow(rule) if rule.text() == "**.example.com"));
+//!
+//! let request = Request::Tls { name: &name, port: 8443 };
+//! let Verdict::Deny(denial) = policy.judge(&request) else { panic!("allowed") };
+//! assert_eq!(denial.reason.as_str(), "not-allowed");
+//! assert_eq!(request.suggestion().as_deref(), Some("www.example.com:8443"));
+//! # Ok::<(), policy::PolicyErrors>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod address;
 mod builder;
 mod engine;
 mod error;
+mod explain;
 mod file;
 mod index;
+mod lint;
 mod name;
 mod path;
 mod pattern;
@@ -19,12 +40,16 @@ mod request;
 mod resolver;
 mod rule;
 mod settings;
+mod shared;
 mod suggest;
+mod target;
 
 pub use address::is_private_address;
 pub use builder::{MAX_POLICY_BYTES, PolicyBuilder};
 pub use engine::{Denial, Policy, Verdict};
 pub use error::{PolicyError, PolicyErrors};
+pub use explain::{Considered, Explanation, Role};
+pub use lint::{Lint, LintKind, Sharing, lint};
 pub use name::{Name, NameError};
 pub use path::{PathError, PathPrefix};
 pub use pattern::{Pattern, PatternError};
@@ -34,3 +59,7 @@ pub use request::{Request, Scheme};
 pub use resolver::{Resolver, ResolverError};
 pub use rule::{Effect, Origin, Position, Rule, RuleError, RuleErrorKind};
 pub use settings::{Answers, DnsSettings, Limits, Mode};
+pub use target::{Target, TargetError, parse_target};
+
+#[cfg(test)]
+mod properties;

@@ -111,6 +111,30 @@ impl<'a> Request<'a> {
     }
 }
 
+/// For people: `resolve a.example`, `tls a.example:443`, `GET https://a.example/p`, and so on. What
+/// the job sent is escaped.
+impl fmt::Display for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Request::Resolve { name } => write!(f, "resolve {name}"),
+            Request::DnsServer { server } => write!(f, "ask DNS server {server}"),
+            Request::Resolved { name, address } => write!(f, "take {address} as {name}"),
+            Request::Tls { name, port } => write!(f, "tls {name}:{port}"),
+            Request::Http { scheme, host, port, method, path } => {
+                write!(f, "{} {scheme}://{host}", method.escape_default())?;
+                if port != scheme.default_port() {
+                    write!(f, ":{port}")?;
+                }
+                write!(f, "{}", path.escape_default())
+            }
+            Request::Tcp { name, port } => write!(f, "tcp {name}:{port}"),
+            Request::TcpAddress { destination } => write!(f, "tcp {destination}"),
+            Request::Udp { name, port } => write!(f, "udp {name}:{port}"),
+            Request::UdpAddress { destination } => write!(f, "udp {destination}"),
+        }
+    }
+}
+
 /// Whether HTTP runs inside TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scheme {

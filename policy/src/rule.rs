@@ -255,3 +255,6 @@ fn write_range(f: &mut fmt::Formatter<'_>, range: IpNet) -> fmt::Result {
         (IpNet::V6(range), false) => write!(f, "[{range}]"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,8 +43,8 @@ pub struct DnsSettings {
 pub struct Limits {
     /// TCP connections open at once; 16,384.
     pub connections: usize,
-    /// Octets looked at to learn what a connection speaks; 64 KiB, the most that TLS lets a
-    /// ClientHello of ordinary extensions take.
+    /// Octets looked at to learn what a connection speaks; 64 KiB, many times a ClientHello with
+    /// post-quantum key shares.
     pub sniff_bytes: usize,
     /// Time for those octets to arrive; 10 s.
     pub sniff_timeout: Duration,

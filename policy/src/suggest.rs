@@ -29,7 +29,7 @@ impl Request<'_> {
                 // A path that servers may read in more than one way is allowed with the whole host only.
                 let path = if is_ambiguous(path) { "/".to_owned() } else { in_rule(path) };
                 let methods = match scheme {
-                    Scheme::Https if is_method_list(method) => format!("{method} "),
+                    Scheme::Https if is_method_list(method) && !method.contains(',') => format!("{method} "),
                     _ => String::new(),
                 };
                 let port = if port == scheme.default_port() { String::new() } else { format!(":{port}") };

@@ -7,6 +7,7 @@ use ipnet::Ipv6Net;
 use toml::de::{DeTable, DeValue};
 
 use super::{Reader, Value};
+use crate::builder::MAX_RULES;
 use crate::rule::{Subject, split_port_text};
 use crate::{Effect, Origin, Rule};
 
@@ -52,12 +53,15 @@ impl<'t> Reader<'_, 't> {
         if self.draft.errors.len() > before {
             return;
         }
+        let number = parts.ports.len().max(1) * parts.paths.len().max(1);
+        if number > MAX_RULES {
+            let message = format!("ports times paths make {number} rules, a policy has at most {MAX_RULES}");
+            return self.error(host.span(), message, Some(&parts.host));
+        }
         let origin = Origin::at(self.source, self.places.of(host.span().start));
-        let texts = parts.texts();
-        let words = |text: &str| if text == parts.host { parts.host.clone() } else { text.to_owned() };
-        for text in texts {
+        for text in parts.texts() {
             match Rule::parse(&text, effect, origin.clone()) {
-                Err(error) => self.error(host.span(), error.kind.to_string(), Some(&words(&text))),
+                Err(error) => self.error(host.span(), error.kind.to_string(), Some(&text)),
                 Ok(rule) => {
                     let is_host = matches!(rule.subject(), Subject::Host { .. });
                     if let Some(value) = private.filter(|_| effect == Effect::Deny || !is_host) {

@@ -33,11 +33,11 @@ impl<'t> Reader<'_, 't> {
             match key.get_ref().as_ref() {
                 "answers" => self.answers(value),
                 "resolvers" => self.resolvers(value),
-                "ttl-min" => {
-                    self.duration(value, Duration::ZERO).map_or((), |time| self.draft.dns.ttl_min = time)
-                }
+                "ttl-min" => self.draft.dns.ttl_min = self.seconds(value).unwrap_or_default(),
                 "ttl-max" => {
-                    self.duration(value, Duration::ZERO).map_or((), |time| self.draft.dns.ttl_max = time)
+                    if let Some(time) = self.seconds(value) {
+                        self.draft.dns.ttl_max = time;
+                    }
                 }
                 _ => {}
             }
@@ -133,6 +133,16 @@ impl<'t> Reader<'_, 't> {
             self.error(value.span(), message, Some(&digits.to_string()));
         }
         number
+    }
+
+    /// A time to live, which DNS counts in whole seconds (RFC 1035 section 3.2.1).
+    fn seconds(&mut self, value: &Value<'t>) -> Option<Duration> {
+        let time = self.duration(value, Duration::ZERO)?;
+        if time.subsec_nanos() != 0 {
+            self.error(value.span(), "a time to live is in whole seconds: write \"1s\"".into(), None);
+            return None;
+        }
+        Some(time)
     }
 
     /// A time: seconds as a number, or a text such as `500ms`, `10s`, `5m` or `2h`.

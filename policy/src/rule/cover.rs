@@ -19,8 +19,6 @@ impl Rule {
                 Subject::Address { range, service },
                 Subject::Address { range: other_range, service: other_service },
             ) => range.contains(other_range) && service.covers(*other_service),
-            (Subject::Loopback { ports }, Subject::Loopback { ports: other }) => ports.covers(*other),
-            (Subject::Unix { path }, Subject::Unix { path: other }) => path == other,
             _ => false,
         }
     }

@@ -22,6 +22,9 @@ pub enum RuleErrorKind {
     /// White space where none belongs.
     #[error("a rule has no white space but between methods and a URL")]
     WhiteSpace,
+    /// `@name` where no sets are.
+    #[error("a set stands only in the allow and deny lists of the policy file that has it")]
+    SetElsewhere,
     /// The host is no pattern.
     #[error("{0}")]
     Pattern(PatternError),
@@ -49,7 +52,9 @@ pub enum RuleErrorKind {
     #[error("an address needs a port: write {0}:443, or {0}:* for every TCP port")]
     AddressWithoutPort(String),
     /// Not an address or a prefix length.
-    #[error("`{0}` is not an address or range: write 192.0.2.0/24, [2001:db8::]/32 as [2001:db8::/32]")]
+    #[error(
+        "`{0}` is not an address or range: write 192.0.2.7, 192.0.2.0/24, [2001:db8::1] or [2001:db8::/32]"
+    )]
     NotARange(String),
     /// A range whose address has bits beyond the prefix.
     #[error("the range has bits set beyond its prefix: write {0}")]

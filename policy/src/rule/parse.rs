@@ -40,10 +40,13 @@ fn parse(text: &str, effect: Effect) -> Result<Subject, Mistake<'_>> {
         return unix(path);
     }
     if let Some((methods, rest)) = text.split_once([' ', '\t']) {
-        if !is_method_list(&methods.to_ascii_uppercase()) {
+        if !rest.contains("://") && !is_method_list(methods) {
             return Err(mistake(text, Kind::WhiteSpace));
         }
         return url::parse(methods, rest.trim_start());
+    }
+    if text.starts_with('@') {
+        return Err(mistake(text, Kind::SetElsewhere));
     }
     if text.contains("://") {
         return url::parse("", text);

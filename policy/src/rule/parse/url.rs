@@ -1,8 +1,9 @@
 //! URL rules: perhaps methods, then `scheme://host[:port][/path]`.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use super::{Kind, Mistake, host_pattern, mistake, ports_and_protocol};
+use super::{Kind, LOCALHOST, Mistake, host_pattern, mistake, ports_and_protocol};
+use crate::address::is_this_host;
 use crate::path::{PathError, PathPrefix, normalise};
 use crate::rule::{Service, Subject, Url};
 use crate::{Protocol, Scheme};
@@ -35,8 +36,11 @@ pub(super) fn parse<'a>(methods: &'a str, text: &'a str) -> Result<Subject, Mist
         None => {}
     }
     let (host, port) = split_port(authority, scheme, |authority| advice(authority, path))?;
-    if host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok() {
-        return Err(mistake(host, Kind::UrlAddress(format!("{host}:{port}"))));
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        let fix = if is_this_host(address) { Kind::Loopback } else { Kind::UrlAddress };
+        let shown = if is_this_host(address) { LOCALHOST } else { host };
+        return Err(mistake(host, fix(format!("{shown}:{port}"))));
     }
     let pattern = host_pattern(host, &port.to_string())?;
     let path = if path.is_empty() { "/" } else { path };
