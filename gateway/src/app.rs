@@ -50,7 +50,7 @@ pub enum AppError {
     #[error("setting up the jail")]
     Setup(#[from] netns::Error),
     /// The set-up inside the job failed.
-    #[error("setting up the jail: {detail}{}", errno.map(|errno| format!(": {errno}")).unwrap_or_default())]
+    #[error("setting up the jail: {detail}{}", errno.as_ref().map(|errno| format!(": {errno}")).unwrap_or_default())]
     Inside {
         /// What was being done.
         detail: String,

@@ -10,7 +10,7 @@ const HOP_LIMIT: u8 = 64;
 
 /// A UDP packet from `source` to `destination`, from the IP header on. Both must be of one family;
 /// otherwise, or if the payload is too long, the packet is empty.
-pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
     let mut packet = Vec::with_capacity(payload.len() + 48);
     let written = match (source.ip(), destination.ip()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), HOP_LIMIT)
@@ -29,7 +29,7 @@ pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u
 
 /// The ICMP answer "port unreachable" (RFC 792, RFC 4443) from `server` to `job`, about a datagram
 /// that `job` sent to `server`: the sender's next call fails at once instead of waiting.
-pub fn port_unreachable(job: SocketAddr, server: SocketAddr) -> Vec<u8> {
+pub(crate) fn port_unreachable(job: SocketAddr, server: SocketAddr) -> Vec<u8> {
     // The error quotes the datagram's headers, by which the sender's kernel finds the socket.
     let quoted = udp(job, server, &[]);
     let mut packet = Vec::with_capacity(quoted.len() + 56);

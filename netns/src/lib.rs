@@ -9,7 +9,9 @@ pub mod job;
 pub mod net;
 mod limits;
 mod userns;
+mod watch;
 
 pub use error::{Error, Result, Step, remedy};
 pub use limits::raise_descriptor_limit;
 pub use userns::{Privilege, acquire};
+pub use watch::{Watchable, watch};

@@ -7,7 +7,7 @@ use crate::error::{PolicyError, PolicyErrors};
 use crate::file;
 use crate::rule::is_method_list;
 use crate::settings::{DnsSettings, Limits, Mode};
-use crate::{Effect, Origin, Position, Resolver, Rule};
+use crate::{Name, Effect, Origin, Position, Resolver, Rule};
 
 /// The largest policy file that is read, in octets; 16 MiB hold some 400,000 rules.
 pub const MAX_POLICY_BYTES: usize = 16 * 1024 * 1024;
@@ -106,6 +106,14 @@ impl PolicyBuilder {
         match Rule::parse(text, effect, origin) {
             Ok(rule) => self.draft.push(rule),
             Err(error) => self.draft.error(&source.into(), None, error.kind.to_string(), Some(text)),
+        }
+    }
+
+    /// Lets a name of the machine's own configuration resolve, also to a private address, and
+    /// nothing else of it: the parent proxy, which the job's files may name.
+    pub fn add_resolvable(&mut self, source: &str, name: &Name) {
+        if let Ok(rule) = Rule::parse(&format!("dns:{name}"), Effect::Allow, Origin::option(source)) {
+            self.draft.push(rule.with_allow_private(true));
         }
     }
 

@@ -39,7 +39,8 @@ pub(super) fn finish(end: End) -> u8 {
 
 /// Watches one job.
 pub(super) struct Supervisor<'a> {
-    job: AsyncFd<&'a Job>,
+    job: &'a Job,
+    control: AsyncFd<&'a Job>,
     signals: Receiver<i32>,
     terminal: Option<Terminal>,
     /// The job's group has the foreground, by us.
@@ -48,7 +49,8 @@ pub(super) struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     pub(super) fn new(job: &'a Job, terminal: Option<Terminal>, foreground: bool) -> io::Result<Supervisor<'a>> {
-        Ok(Supervisor { job: AsyncFd::new(job)?, signals: forwarded()?, terminal, foreground })
+        let control = netns::watch(job)?;
+        Ok(Supervisor { job, control, signals: forwarded()?, terminal, foreground })
     }
 
     /// Until the job and everything that it started is gone.
@@ -56,7 +58,7 @@ impl<'a> Supervisor<'a> {
         let mut end = None;
         loop {
             let event = tokio::select! {
-                event = next_event(&self.job) => event?,
+                event = next_event(self.job, &self.control) => event?,
                 Some(signal) = self.signals.recv() => {
                     self.forward(signal)?;
                     continue;
@@ -95,12 +97,12 @@ impl<'a> Supervisor<'a> {
 
     /// Passes a signal of ours on to the job.
     fn forward(&self, signal: i32) -> Result<(), AppError> {
-        Ok(self.job.get_ref().order(Order::Signal(signal))?)
+        Ok(self.job.order(Order::Signal(signal))?)
     }
 
     /// The job was stopped: stop as well, so that the caller's shell notices, and go on with it.
     fn stopped(&mut self, signal: i32) -> Result<(), AppError> {
-        let job = self.job.get_ref();
+        let job = self.job;
         if let Some(terminal) = &self.terminal {
             if signals::wants_terminal(signal) && !self.foreground && terminal.is_ours() {
                 self.foreground = true;
@@ -122,10 +124,10 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-async fn next_event(job: &AsyncFd<&Job>) -> Result<Event, AppError> {
+async fn next_event(job: &Job, control: &AsyncFd<&Job>) -> Result<Event, AppError> {
     loop {
-        let mut ready = job.readable().await.map_err(AppError::Gateway)?;
-        match job.get_ref().event()? {
+        let mut ready = control.readable().await.map_err(AppError::Gateway)?;
+        match job.event()? {
             Some(event) => return Ok(event),
             None => ready.clear_ready(),
         }

@@ -8,7 +8,6 @@ use std::time::Instant;
 use dns::Outcome;
 use netns::net::{DatagramSocket, RawSender};
 use policy::{Mode, Name, Reason, Request, Verdict};
-use tokio::io::unix::AsyncFd;
 
 use crate::audit::{Event, Kind};
 use crate::connection::{Context, chain};
@@ -23,7 +22,7 @@ const MAX_DATAGRAM: usize = 65_535;
 /// # Errors
 /// The socket cannot be watched.
 pub async fn serve_udp(socket: DatagramSocket, context: Context, raw: Arc<RawSender>, flows: Flows) -> io::Result<()> {
-    let socket = AsyncFd::new(socket)?;
+    let socket = netns::watch(socket)?;
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         let mut ready = socket.readable().await?;

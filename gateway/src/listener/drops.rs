@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use etherparse::ether_type;
 use netns::net::DropLog;
 use policy::Reason;
-use tokio::io::unix::AsyncFd;
 
 use crate::audit::{Audit, Event, Kind, Outcome};
 use crate::frame::{self, Dropped};
@@ -22,7 +21,7 @@ const MAX_FLOWS: usize = 4096;
 /// # Errors
 /// The socket cannot be watched.
 pub async fn serve_drops(log: DropLog, audit: Audit) -> io::Result<()> {
-    let log = AsyncFd::new(log)?;
+    let log = netns::watch(log)?;
     let mut buffer = vec![0; READ];
     let mut flows = HashSet::new();
     loop {

@@ -17,7 +17,7 @@ const MAX_QUESTION: usize = 4096;
 /// # Errors
 /// The socket cannot be watched.
 pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit) -> io::Result<()> {
-    let socket = Arc::new(AsyncFd::new(socket)?);
+    let socket = Arc::new(netns::watch(socket)?);
     let mut buffer = vec![0; MAX_QUESTION];
     loop {
         let mut ready = socket.readable().await?;

@@ -27,7 +27,7 @@ pub struct ParentProxies {
 
 /// An HTTP proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proxy {
+pub(super) struct Proxy {
     host: Host,
     port: u16,
     authorization: Option<String>,

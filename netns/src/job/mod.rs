@@ -18,7 +18,7 @@ mod terminal;
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
@@ -161,15 +161,9 @@ impl Job {
     }
 }
 
-impl AsRawFd for Job {
+impl AsRawFd for &Job {
     fn as_raw_fd(&self) -> RawFd {
         self.control.as_raw_fd()
-    }
-}
-
-impl AsFd for Job {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.control.as_fd()
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) fn create_pair(gateway: &mut Netlink, job: BorrowedFd<'_>) -> Result 
 /// Addresses, the neighbour and the default routes of the job's end.
 pub(super) fn configure_job(netlink: &mut Netlink, family: Family) -> Result {
     bring_up(netlink, LOOPBACK_INDEX);
+    silence(netlink, family);
     bring_up(netlink, LINK_INDEX);
     for (own, other, prefix) in ends(&JOB, &GATEWAY, family) {
         add_address(netlink, own, prefix);
@@ -77,6 +78,7 @@ pub(super) fn configure_job(netlink: &mut Netlink, family: Family) -> Result {
 /// the job is delivered locally, wherever it was meant for.
 pub(super) fn configure_gateway(netlink: &mut Netlink, family: Family) -> Result {
     bring_up(netlink, LOOPBACK_INDEX);
+    silence(netlink, family);
     bring_up(netlink, LINK_INDEX);
     for (own, other, prefix) in ends(&GATEWAY, &JOB, family) {
         add_address(netlink, own, prefix);
@@ -104,10 +106,21 @@ fn link(name: &str, mac: [u8; 6]) -> LinkMessage {
         LinkAttribute::Mtu(MTU),
         LinkAttribute::NumTxQueues(1),
         LinkAttribute::NumRxQueues(1),
-        // No link-local address, hence no duplicate address detection and no router solicitation.
-        LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])]),
     ];
     message
+}
+
+/// No link-local address, hence no duplicate address detection and no router solicitation. The
+/// kernel takes this only before the link goes up, and not while it is made.
+fn silence(netlink: &mut Netlink, family: Family) {
+    if family == Family::V4Only {
+        return;
+    }
+    let mut message = LinkMessage::default();
+    message.header.index = LINK_INDEX;
+    message.attributes =
+        vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])])];
+    netlink.add("silencing a link", 0, RouteNetlinkMessage::SetLink(message));
 }
 
 fn bring_up(netlink: &mut Netlink, index: u32) {

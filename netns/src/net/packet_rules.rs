@@ -14,7 +14,7 @@
 //! }
 //! ```
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{DefaultNla, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, HookNumber, Immediate,
     InetHookNumber, ListAttribute, Meta, MetaKey, NfTablesMessage, Operator, Payload, Register, RuleAttribute,
@@ -72,7 +72,9 @@ pub(super) fn install(family: Family) -> Result<(), Refused> {
                 RuleAttribute::Expressions(expressions),
             ],
         };
-        add(&mut netlink, "adding an nftables rule (TPROXY and NFLOG)", NLM_F_CREATE, NfTablesMessage::NewRule(rule));
+        // Without NLM_F_APPEND a rule goes before those that are there.
+        let flags = NLM_F_CREATE | NLM_F_APPEND;
+        add(&mut netlink, "adding an nftables rule (TPROXY and NFLOG)", flags, NfTablesMessage::NewRule(rule));
     }
     netlink.add_silent(bracket(ControlMessage::BatchEnd));
     netlink.commit::<NetfilterMessage>()
