@@ -1,0 +1,85 @@
+//! cargo with a sparse registry, and the crates on another host.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::archive::{sha256_hex, tarball};
+use super::assert_contrast;
+use crate::enter;
+use crate::jail::Jail;
+use crate::suite::{Mode, Suite, both};
+use crate::world::{Reply, World};
+
+pub(crate) fn add(suite: &mut Suite) {
+    both!(suite, build);
+}
+
+const MANIFEST: &str = "\
+[package]
+name = \"small-crate\"
+version = \"1.0.0\"
+edition = \"2021\"
+";
+
+fn build(mode: Mode) {
+    let world = World::new();
+    publish(&world);
+    let programs = enter::toolchain().join("bin");
+    let jail = Jail::new(&world, mode)
+        .allow("index.crates.test")
+        .allow("static.crates.test")
+        .env("CARGO_NET_RETRY", "0")
+        .env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+    let build = |host: &str| {
+        let project = world.files().shared().join(format!("for-{host}"));
+        write_project(&project, host);
+        let jail = jail.clone().directory(&project).env("CARGO_TARGET_DIR", jail.home().join("target"));
+        jail.run(["cargo", "build"])
+    };
+    let allowed = build("index.crates.test");
+    allowed.assert_success().assert_says("Compiling small-crate");
+    let denied = build("evil.test");
+    denied.assert_code(101);
+    assert_contrast(
+        &world,
+        &allowed,
+        &denied,
+        &["could not resolve host", "couldn't resolve host", "resolve"],
+    );
+}
+
+fn publish(world: &World) {
+    let archive = tarball(&[
+        ("small-crate-1.0.0/Cargo.toml", MANIFEST),
+        ("small-crate-1.0.0/src/lib.rs", "pub fn answer() -> u8 {\n    42\n}\n"),
+    ]);
+    let entry = json!({
+        "name": "small-crate",
+        "vers": "1.0.0",
+        "deps": [],
+        "cksum": sha256_hex(&archive),
+        "features": {},
+        "yanked": false,
+    });
+    let index = world.site("index.crates.test");
+    index.page("/config.json", Reply::json(json!({ "dl": "https://static.crates.test/crates" }).to_string()));
+    index.page("/sm/al/small-crate", Reply::ok(entry.to_string() + "\n"));
+    world.site("static.crates.test").page("/crates/small-crate/1.0.0/download", Reply::ok(archive));
+}
+
+/// A library, which needs no linker.
+fn write_project(directory: &Path, registry: &str) {
+    fs::create_dir_all(directory.join("src")).unwrap();
+    fs::create_dir(directory.join(".cargo")).unwrap();
+    let manifest = "[package]\nname = \"project\"\nversion = \"1.0.0\"\nedition = \"2021\"\n\n[dependencies]\nsmall-crate = \"1\"\n";
+    fs::write(directory.join("Cargo.toml"), manifest).unwrap();
+    fs::write(directory.join("src/lib.rs"), "pub use small_crate::answer;\n").unwrap();
+    let configuration = format!(
+        "[source.crates-io]\nreplace-with = \"ours\"\n\n[source.ours]\nregistry = \"sparse+https://{registry}/\"\n"
+    );
+    fs::write(directory.join(".cargo/config.toml"), configuration).unwrap();
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(directory, everybody).unwrap();
+}

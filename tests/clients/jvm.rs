@@ -1,0 +1,69 @@
+//! A JVM program with the default `HttpClient`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::assert_contrast;
+use crate::enter;
+use crate::jail::Jail;
+use crate::suite::{Mode, Suite, both};
+use crate::world::{World, authority};
+
+pub(crate) fn add(suite: &mut Suite) {
+    both!(suite, http_client);
+}
+
+const PROGRAM: &str = r#"
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+
+class Fetch {
+    public static void main(String[] words) throws Exception {
+        var request = HttpRequest.newBuilder(URI.create(words[0])).build();
+        System.out.print(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body());
+    }
+}
+"#;
+
+fn http_client(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    let directory = compiled().display().to_string();
+    let trust = format!("-Djavax.net.ssl.trustStore={directory}/trust.p12");
+    let password = "-Djavax.net.ssl.trustStorePassword=changeit";
+    let jail = Jail::new(&world, mode).allow("good.test");
+    let fetch = |url: &str| jail.run(["java", &trust, password, "-cp", &directory, "Fetch", url]);
+    let allowed = fetch("https://good.test/");
+    allowed.assert_success().assert_stdout("hello from good.test\n");
+    fetch("http://good.test/").assert_success().assert_stdout("hello from good.test\n");
+    assert_contrast(
+        &world,
+        &allowed,
+        &fetch("https://evil.test/"),
+        &["ConnectException", "UnresolvedAddress"],
+    );
+}
+
+/// The directory of the class and of a trust store with the one authority, made once.
+fn compiled() -> &'static PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let directory = enter::scratch().join("jvm");
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("Fetch.java"), PROGRAM).unwrap();
+        let mut compile = Command::new("javac");
+        compile.args(["-d", "."]).arg("Fetch.java");
+        let mut trust = Command::new("keytool");
+        trust.args(["-importcert", "-noprompt", "-alias", "ours", "-keystore", "trust.p12"]);
+        trust.args(["-storetype", "PKCS12", "-storepass", "changeit", "-file"]).arg(authority().pem());
+        for command in [&mut compile, &mut trust] {
+            let output = command.current_dir(&directory).output().unwrap();
+            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        directory
+    })
+}

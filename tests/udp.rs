@@ -1,0 +1,135 @@
+//! UDP, ICMP and whatever else IP can carry.
+
+use std::time::Duration;
+
+use crate::jail::Jail;
+use crate::suite::{Mode, Suite, both};
+use crate::world::World;
+
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+pub(crate) fn add(suite: &mut Suite) {
+    both!(
+        suite,
+        allowed_pair_is_relayed,
+        other_datagrams_stay_inside,
+        quic_is_refused_at_once,
+        quic_by_rule,
+        echo_requests_stay_inside,
+        raw_packets_stay_inside,
+        one_record_for_many_datagrams,
+    );
+}
+
+/// Sends a datagram to each HOST:PORT of the arguments, and prints what comes back.
+const SEND: &str = "\
+import socket, sys
+for target in sys.argv[1:]:
+    host, port = target.rsplit(':', 1)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(0.5)
+    try:
+        s.connect((host, int(port)))
+        s.send(b'secret')
+        print(s.recv(2000).decode())
+    except OSError as error:
+        print(type(error).__name__)
+";
+
+fn send<'a>(targets: &[&'a str]) -> Vec<&'a str> {
+    [&["/usr/bin/python3", "-c", SEND], targets].concat()
+}
+
+fn allowed_pair_is_relayed(mode: Mode) {
+    let world = World::new();
+    let (heard, address) = world.udp_echo("time.test", 123);
+    let by_name = Jail::new(&world, mode).allow("time.test:123/udp").run(send(&["time.test:123"]));
+    by_name.assert_success().assert_stdout("secret\n").assert_allowed("udp", &address.to_string());
+    let target = format!("{address}:123");
+    let by_address = Jail::new(&world, mode).allow(&format!("{target}/udp")).run(send(&[&target]));
+    by_address.assert_success().assert_stdout("secret\n");
+    let as_tcp = Jail::new(&world, mode).allow(&target).run(send(&[&target]));
+    assert!(!as_tcp.says("secret"), "{as_tcp}");
+    assert_eq!(heard.connections(), 2);
+}
+
+fn other_datagrams_stay_inside(mode: Mode) {
+    let world = World::new();
+    let (_, address) = world.udp_echo("time.test", 123);
+    let targets = [
+        "198.51.100.66:123",
+        "198.51.100.66:53",
+        "198.51.100.66:9999",
+        "224.0.0.251:5353",
+        "255.255.255.255:9",
+    ];
+    let outcome = Jail::new(&world, mode).allow("time.test:123/udp").run(send(&targets));
+    assert!(!outcome.says("secret"), "{outcome}");
+    world.assert_attacker_saw_nothing();
+    assert!(!world.wire().saw_bytes(b"secret"));
+    let other_port = format!("{address}:124");
+    Jail::new(&world, mode).allow("time.test:123/udp").run(send(&[&other_port]));
+    assert!(!world.wire().saw_bytes(b"secret"));
+    Jail::direct(&world, mode).run(send(&["198.51.100.66:123"])).assert_stdout("secret\n");
+}
+
+fn quic_is_refused_at_once(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    let outcome = Jail::new(&world, mode).allow("good.test").run(send(&["good.test:443"]));
+    outcome.assert_stdout("ConnectionRefusedError\n").assert_faster_than(AT_ONCE);
+    assert!(!world.wire().saw_bytes(b"secret"));
+}
+
+fn quic_by_rule(mode: Mode) {
+    let world = World::new();
+    world.udp_echo("h3.test", 443);
+    Jail::new(&world, mode).allow("h3.test:443/udp").run(send(&["h3.test:443"])).assert_stdout("secret\n");
+}
+
+fn echo_requests_stay_inside(mode: Mode) {
+    let world = World::new();
+    let ping = ["ping", "-c", "1", "-W", "1", "-p", "736563726574", "198.51.100.66"];
+    Jail::new(&world, mode).run(ping);
+    Jail::new(&world, mode).run(["ping", "-c", "1", "-W", "1", "-p", "736563726574", "203.0.113.53"]);
+    world.assert_attacker_saw_nothing();
+    assert!(!world.wire().saw_bytes(b"secret"));
+    if mode == Mode::Root {
+        Jail::direct(&world, mode).run(ping);
+        assert!(world.wire().saw_bytes(b"secret"), "without a jail it gets out");
+    }
+}
+
+fn raw_packets_stay_inside(mode: Mode) {
+    let world = World::new();
+    let script = "\
+import socket
+for kind in (socket.IPPROTO_ICMP, 132, 47, 4, 41, socket.IPPROTO_RAW):
+    try:
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, kind)
+        s.sendto(b'secret', ('198.51.100.66', 0))
+    except OSError as error: print(error)
+try:
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    s.bind(('eth0', 0))
+    s.send(b'\\xff' * 12 + b'\\x08\\x00' + b'secret' * 10)
+except OSError as error: print(error)
+";
+    Jail::new(&world, mode).python(script).assert_success();
+    world.assert_attacker_saw_nothing();
+    assert!(!world.wire().saw_bytes(b"secret"));
+    let as_fake_root = Jail::new(&world, mode).run(["unshare", "-Ur", "/usr/bin/python3", "-c", script]);
+    assert!(!world.wire().saw_bytes(b"secret"), "{as_fake_root}");
+}
+
+fn one_record_for_many_datagrams(mode: Mode) {
+    let world = World::new();
+    let targets = vec!["198.51.100.66:9999"; 20];
+    let outcome = Jail::new(&world, mode).run(send(&targets));
+    let denials = outcome.denied().iter().filter(|event| event.kind == "udp").count();
+    assert!((1..=20).contains(&denials), "{outcome}");
+    outcome.assert_denied("udp", "198.51.100.66", "ip-not-allowed");
+    let text = Jail::new(&world, mode).without_log_file().run(send(&targets));
+    let lines = text.stderr.lines().filter(|line| line.contains("198.51.100.66")).count();
+    assert!((1..=3).contains(&lines), "repeats are folded: {text}");
+}

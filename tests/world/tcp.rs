@@ -1,0 +1,116 @@
+//! Servers of other protocols than HTTP: they echo, or speak first.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use socket2::{Protocol, Type};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::net::{TcpStream, UdpSocket};
+
+use super::sockets;
+
+/// What the clients of a server have sent, connection by connection or datagram by datagram.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Heard {
+    pub(crate) fn connections(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    pub(crate) fn contains(&self, bytes: &[u8]) -> bool {
+        self.0.lock().unwrap().iter().any(|heard| heard.windows(bytes.len()).any(|window| window == bytes))
+    }
+
+    fn begin(&self) -> usize {
+        let mut all = self.0.lock().unwrap();
+        all.push(Vec::new());
+        all.len() - 1
+    }
+
+    fn add(&self, connection: usize, bytes: &[u8]) {
+        self.0.lock().unwrap()[connection].extend(bytes);
+    }
+}
+
+/// Sends `banner` to who connects, then echoes. To be called in the internet namespace, on its runtime.
+pub(crate) fn serve_tcp(address: SocketAddr, banner: &'static [u8]) -> io::Result<Heard> {
+    let listener = sockets::tcp_listener(address)?;
+    let heard = Heard::default();
+    let all = heard.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(greet_and_echo(stream, banner, all.clone()));
+        }
+    });
+    Ok(heard)
+}
+
+async fn greet_and_echo(mut stream: TcpStream, banner: &[u8], heard: Heard) -> io::Result<()> {
+    let connection = heard.begin();
+    stream.write_all(banner).await?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        if length == 0 {
+            return stream.shutdown().await;
+        }
+        heard.add(connection, &buffer[..length]);
+        stream.write_all(&buffer[..length]).await?;
+    }
+}
+
+/// Sends every datagram back. To be called in the internet namespace, on its runtime.
+pub(crate) fn serve_udp(address: SocketAddr) -> io::Result<Heard> {
+    let socket = UdpSocket::from_std(sockets::bound(address, Type::DGRAM, Protocol::UDP)?.into())?;
+    let heard = Heard::default();
+    let all = heard.clone();
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
+            let datagram = all.begin();
+            all.add(datagram, &buffer[..length]);
+            let _ = socket.send_to(&buffer[..length], peer).await;
+        }
+    });
+    Ok(heard)
+}
+
+/// An HTTP proxy that knows CONNECT only and leads every name to one address. To be called in the internet
+/// namespace, on its runtime.
+pub(crate) fn serve_connect(address: SocketAddr, leads_to: IpAddr) -> io::Result<Heard> {
+    let listener = sockets::tcp_listener(address)?;
+    let heard = Heard::default();
+    let all = heard.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(connect(stream, leads_to, all.clone()));
+        }
+    });
+    Ok(heard)
+}
+
+async fn connect(stream: TcpStream, leads_to: IpAddr, heard: Heard) -> io::Result<()> {
+    let connection = heard.begin();
+    let mut stream = BufReader::new(stream);
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_until(b'\n', &mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    heard.add(connection, &head);
+    let head = String::from_utf8_lossy(&head);
+    let port = head.split(' ').nth(1).and_then(|target| target.rsplit_once(':')?.1.parse().ok());
+    match (head.starts_with("CONNECT "), port) {
+        (true, Some(port)) => {
+            let mut upstream = TcpStream::connect(SocketAddr::new(leads_to, port)).await?;
+            stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await?;
+            copy_bidirectional(&mut stream, &mut upstream).await?;
+        }
+        _ => stream.write_all(b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n").await?,
+    }
+    Ok(())
+}
