@@ -114,6 +114,7 @@ pub fn run(plan: Plan) -> Result<u8, AppError> {
     }
     let terminal = Terminal::controlling();
     let (masked_directories, masked_files) = default_masks(identity::runtime_directory().as_deref());
+    let program = plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
     let spec = JobSpec {
         argv: plan.argv,
         env: plan.env,
@@ -125,7 +126,7 @@ pub fn run(plan: Plan) -> Result<u8, AppError> {
     };
     let job = netns::job::spawn(&spec, &network, privilege)?;
     let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
-    let served = serve::run(plan.policy, plan.proxies, network, &job, writer.audit(), spec.foreground, terminal);
+    let served = serve::run(plan.policy, plan.proxies, network, &job, program, writer.audit(), spec.foreground, terminal);
     let blocked = writer.audit().blocked();
     let logged = writer.finish();
     let end = served?;

@@ -5,7 +5,22 @@ use std::net::{IpAddr, SocketAddr};
 use crate::address::is_this_host;
 use crate::path::{is_ambiguous, normalise};
 use crate::rule::is_method_list;
-use crate::{Request, Scheme};
+use crate::{Denial, Reason, Request, Scheme};
+
+impl Denial<'_> {
+    /// The text of the rule that would have allowed the request: [`Request::suggestion`], but for an
+    /// HTTP request to a host that no rule speaks of the rule for the host. `None` as well where a
+    /// deny rule decided, as no allow rule helps then.
+    pub fn suggestion(&self, request: &Request<'_>) -> Option<String> {
+        match *request {
+            _ if self.rule.is_some() => None,
+            Request::Http { scheme, host, port, .. } if self.reason == Reason::NotAllowed && port != 0 => {
+                if port == scheme.default_port() { Some(host.to_string()) } else { Some(format!("{host}:{port}")) }
+            }
+            _ => request.suggestion(),
+        }
+    }
+}
 
 impl Request<'_> {
     /// The rule's text, as it would stand after `--allow`. `None` where no short rule would do: a

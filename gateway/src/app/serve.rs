@@ -32,6 +32,7 @@ pub(super) fn run(
     proxies: ParentProxies,
     network: Network,
     job: &Job,
+    program: String,
     audit: Audit,
     foreground: bool,
     terminal: Option<Terminal>,
@@ -44,7 +45,7 @@ pub(super) fn run(
                 let uploads = Uploads::default();
                 let context = context(policy, proxies, audit, uploads.clone());
                 listen(network, &context).map_err(AppError::Gateway)?;
-                let end = Supervisor::new(job, terminal, foreground).map_err(AppError::Gateway)?.run().await?;
+                let end = Supervisor::new(job, program, terminal, foreground).map_err(AppError::Gateway)?.run().await?;
                 uploads.drained(DRAIN).await;
                 Ok(end)
             })

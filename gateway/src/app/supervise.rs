@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::AppError;
+use crate::audit::printable;
 use crate::exit;
 
 /// How a job ended.
@@ -40,6 +41,7 @@ pub(super) fn finish(end: End) -> u8 {
 /// Watches one job.
 pub(super) struct Supervisor<'a> {
     job: &'a Job,
+    program: String,
     control: AsyncFd<&'a Job>,
     signals: Receiver<i32>,
     terminal: Option<Terminal>,
@@ -48,9 +50,14 @@ pub(super) struct Supervisor<'a> {
 }
 
 impl<'a> Supervisor<'a> {
-    pub(super) fn new(job: &'a Job, terminal: Option<Terminal>, foreground: bool) -> io::Result<Supervisor<'a>> {
+    pub(super) fn new(
+        job: &'a Job,
+        program: String,
+        terminal: Option<Terminal>,
+        foreground: bool,
+    ) -> io::Result<Supervisor<'a>> {
         let control = netns::watch(job)?;
-        Ok(Supervisor { job, control, signals: forwarded()?, terminal, foreground })
+        Ok(Supervisor { job, program, control, signals: forwarded()?, terminal, foreground })
     }
 
     /// Until the job and everything that it started is gone.
@@ -89,7 +96,7 @@ impl<'a> Supervisor<'a> {
         let error = io::Error::from_raw_os_error(errno);
         let not_found = error.kind() == io::ErrorKind::NotFound;
         let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
-        let line = format!("cijail-net: the command cannot be run: {error}\n");
+        let line = format!("cijail-net: cannot run {}: {error}\n", printable(&self.program));
         // The status tells as well.
         let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
         Ok(End { status, keyboard: None, terminal: self.terminal.filter(|_| self.foreground) })

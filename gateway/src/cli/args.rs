@@ -42,10 +42,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
     /// Write the log to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", overrides_with = "log_file")]
     pub(super) log_file: Option<PathBuf>,
     /// How the log is written: to the file if there is one, otherwise to standard error
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "text", overrides_with = "log_format")]
     pub(super) log_format: Format,
     /// Print no verdicts on standard error
     #[arg(long, short)]
@@ -68,13 +68,13 @@ pub(super) struct RuleArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) policy: Vec<PathBuf>,
     /// Allow what this rule says (may be repeated)
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", allow_hyphen_values = true)]
     pub(super) allow: Vec<String>,
     /// Deny what this rule says, whatever allows it (may be repeated)
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", allow_hyphen_values = true)]
     pub(super) deny: Vec<String>,
     /// Whether what is not allowed is blocked, or only recorded
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, overrides_with = "mode")]
     pub(super) mode: Option<ModeArg>,
     /// Ask this DNS server instead of the host's (may be repeated)
     #[arg(long, value_name = "ADDR")]

@@ -46,8 +46,7 @@ pub struct Target<'a> {
 
 impl Denied<'_> {
     fn new<'p>(denial: Denial<'p>, request: &Request<'_>) -> Denied<'p> {
-        let suggestion = if denial.rule.is_none() { request.suggestion() } else { None };
-        Denied { reason: denial.reason, rule: denial.rule.map(Rule::text), suggestion }
+        Denied { reason: denial.reason, rule: denial.rule.map(Rule::text), suggestion: denial.suggestion(request) }
     }
 
     fn because(reason: Reason) -> Denied<'static> {
@@ -159,14 +158,28 @@ impl<'a> Target<'a> {
         self.opaque(policy).verdict.is_ok()
     }
 
+    /// Whether TLS or HTTP that names a host of this address could be let through.
+    pub fn may_be_named(&self, policy: &Policy) -> bool {
+        let port = self.original_dst.port();
+        self.tunnel.into_iter().chain(self.names).any(|name| {
+            let tls = Request::Tls { name, port };
+            let http = Request::Http { scheme: Scheme::Http, host: name, port, method: "GET", path: "/" };
+            // A rule for some paths allows the host in part: only the reason for the root tells.
+            judge(policy, &tls).is_ok()
+                || judge(policy, &http).map_or_else(|denied| denied.reason != Reason::NotAllowed, |_| true)
+        })
+    }
+
     fn named<'p>(&self, policy: &'p Policy, name: &Name, request: &Request<'_>) -> Judged<'p> {
         let destination = self.towards(name, self.original_dst.port());
         let verdict = judge(policy, request);
         let Err(why) = verdict else {
             return Judged { verdict, destination, name: Some(name.to_string()) };
         };
-        // A rule for the address lets any name through, unless a rule denies this one.
-        if why.rule.is_none() && self.tunnel.is_none() {
+        // A rule for the address lets those names through that the job may know: a foreign one may
+        // be another customer of the same server.
+        let known = matches!(policy.judge(&Request::Resolve { name }), Verdict::Allow(_));
+        if known && why.rule.is_none() && self.tunnel.is_none() {
             let address = self.address(policy, self.original_dst, Some(name.to_string()));
             if address.verdict.is_ok() {
                 return address;
@@ -177,7 +190,21 @@ impl<'a> Target<'a> {
 
     fn unnamed<'p>(&self, policy: &'p Policy, reason: Reason, name: Option<String>) -> Judged<'p> {
         let address = self.address(policy, self.original_dst, name.clone());
-        if address.verdict.is_ok() { address } else { self.denied(reason, name) }
+        match &address.verdict {
+            Ok(_) => address,
+            Err(why) => {
+                let mut denied = self.denied(reason, name);
+                // Only a rule for the address would help; for malformed bytes nobody should write one.
+                if let Err(ours) = &mut denied.verdict
+                    && self.names.is_empty()
+                    && self.tunnel.is_none()
+                    && reason != Reason::Malformed
+                {
+                    ours.suggestion.clone_from(&why.suggestion);
+                }
+                denied
+            }
+        }
     }
 
     fn denied<'p>(&self, reason: Reason, name: Option<String>) -> Judged<'p> {

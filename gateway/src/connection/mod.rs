@@ -24,13 +24,14 @@ use crate::upstream::{Destination, Dialer};
 
 use judge::{Judged, Target};
 use report::Report;
-use sniffing::{Sniffed, sniff};
+use sniffing::{Patience, Sniffed, sniff};
 
 pub(crate) use report::chain;
 
-/// How long a job that may send opaque bytes is waited for before the other side may speak first.
-const SERVER_FIRST: Duration = Duration::from_millis(30);
-/// How long the first byte to a destination that no rule can allow is waited for.
+/// How long a job that may send opaque bytes is waited for before the other side may speak.
+const TENTATIVE: Patience =
+    Patience { first: Duration::from_millis(30), pause: Some(Duration::from_millis(100)) };
+/// How long each byte to an address that stands for no allowed host is waited for.
 const HOPELESS: Duration = Duration::from_millis(500);
 
 /// A connection that capture brings.
@@ -106,33 +107,42 @@ impl Connection<'_> {
     async fn run(mut self, received: Vec<u8>) {
         let policy = &*self.context.policy;
         let opaque = self.target().may_be_opaque(policy);
-        let patience = if opaque {
-            SERVER_FIRST
-        } else if self.tunnel.is_some() || !self.names.is_empty() {
-            policy.limits().idle_timeout
-        } else {
-            HOPELESS
+        let named = self.target().may_be_named(policy);
+        let patience = match (opaque, named) {
+            (true, _) => TENTATIVE,
+            (false, true) => Patience { first: policy.limits().idle_timeout, pause: None },
+            (false, false) => Patience { first: HOPELESS, pause: Some(HOPELESS) },
         };
         match sniff(&mut self.stream, received, policy.limits(), patience).await {
-            Sniffed::Silent if opaque => self.server_first().await,
-            Sniffed::Silent => {
+            Sniffed::Quiet(received) if opaque => self.tentative(received).await,
+            Sniffed::Ended(received) if opaque => {
                 let judged = self.target().opaque(policy);
-                self.refuse(Kind::Tcp, &judged, "the client sent nothing");
+                self.pass(Kind::Tcp, judged, received, None).await;
+            }
+            // A connection that was only tried needs no word if it could have been used.
+            Sniffed::Ended(received) if received.is_empty() && named => {}
+            Sniffed::Quiet(_) | Sniffed::Ended(_) => {
+                let judged = self.target().opaque(policy);
+                self.refuse(Kind::Tcp, &judged, "nothing that tells a protocol was sent");
             }
             Sniffed::Protocol(protocol, received) => self.speak(protocol, received).await,
-            Sniffed::Malformed(why, received) => {
-                let judged = self.target().malformed(policy);
-                self.pass(Kind::Tcp, judged, received, Some(why)).await;
-            }
-            Sniffed::Limit(why) => {
-                let mut judged = self.target().malformed(policy);
-                if let Err(denied) = &mut judged.verdict {
-                    denied.reason = Reason::Limit;
-                }
-                self.refuse(Kind::Tcp, &judged, why);
-            }
-            Sniffed::Ended => {}
+            Sniffed::Malformed(why, received) => self.malformed(why, received).await,
+            Sniffed::Limit(why) => self.too_much(why),
+            Sniffed::Broken => {}
         }
+    }
+
+    async fn malformed(self, why: &'static str, received: Vec<u8>) {
+        let judged = self.target().malformed(&self.context.policy);
+        self.pass(Kind::Tcp, judged, received, Some(why)).await;
+    }
+
+    fn too_much(self, why: &'static str) {
+        let mut judged = self.target().malformed(&self.context.policy);
+        if let Err(denied) = &mut judged.verdict {
+            denied.reason = Reason::Limit;
+        }
+        self.refuse(Kind::Tcp, &judged, why);
     }
 
     async fn speak(self, protocol: Protocol, received: Vec<u8>) {
@@ -217,8 +227,10 @@ impl Connection<'_> {
         Box::pin(self.run(received)).await;
     }
 
-    /// The job waits for the other side to speak: opaque, unless the job speaks first after all.
-    async fn server_first(mut self) {
+    /// Opaque bytes may pass, and what the job sent so far could still become TLS or HTTP. It goes
+    /// on its way: a head that is not complete makes no server act. What completes it is held back
+    /// and judged, and then said anew on another connection.
+    async fn tentative(mut self, mut received: Vec<u8>) {
         let policy = &*self.context.policy;
         let judged = self.target().opaque(policy);
         let upstream = match self.context.dialer.dial(&judged.destination).await {
@@ -230,47 +242,35 @@ impl Connection<'_> {
                 return;
             }
         };
-        tokio::select! {
-            biased;
-            ready = self.stream.readable() => {
-                if ready.is_err() {
-                    return;
-                }
+        let mut forwarded = 0;
+        let opaque = loop {
+            if write_all(&upstream, &received[forwarded..]).await.is_err() {
+                break received;
             }
-            ready = upstream.readable() => {
-                if ready.is_err() {
-                    reset(&self.stream);
-                    return;
-                }
-                let report = self.report(Kind::Tcp, &judged);
-                self.splice(&upstream, &report).await;
-                return;
+            forwarded = received.len();
+            tokio::select! {
+                biased;
+                _ = self.stream.readable() => {}
+                // What the other side says settles it: servers of TLS and HTTP wait for a whole head.
+                _ = upstream.readable() => break received,
             }
+            match sniff(&mut self.stream, received, policy.limits(), TENTATIVE).await {
+                Sniffed::Protocol(Protocol::Opaque, all) | Sniffed::Ended(all) => break all,
+                Sniffed::Quiet(all) => received = all,
+                Sniffed::Protocol(protocol, all) => return self.speak(protocol, all).await,
+                Sniffed::Malformed(why, all) => return self.malformed(why, all).await,
+                Sniffed::Limit(why) => return self.too_much(why),
+                Sniffed::Broken => break Vec::new(),
+            }
+        };
+        let report = self.report(Kind::Tcp, &judged);
+        report.counters().add_up(opaque.len());
+        let rest = opaque.get(forwarded..).unwrap_or_default();
+        if write_all(&upstream, rest).await.is_err() {
+            reset(&self.stream);
+            return;
         }
-        match sniff(&mut self.stream, Vec::new(), policy.limits(), policy.limits().sniff_timeout).await {
-            Sniffed::Protocol(Protocol::Opaque, received) => {
-                let report = self.report(Kind::Tcp, &judged);
-                report.counters().add_up(received.len());
-                if write_all(&upstream, &received).await.is_ok() {
-                    self.splice(&upstream, &report).await;
-                }
-            }
-            Sniffed::Ended => {
-                // A client that closes its side at once still waits for what the other side says.
-                let report = self.report(Kind::Tcp, &judged);
-                self.splice(&upstream, &report).await;
-            }
-            Sniffed::Protocol(protocol, received) => {
-                drop(upstream);
-                self.speak(protocol, received).await;
-            }
-            Sniffed::Malformed(why, received) => {
-                let judged = self.target().malformed(policy);
-                self.pass(Kind::Tcp, judged, received, Some(why)).await;
-            }
-            Sniffed::Limit(why) => self.refuse(Kind::Tcp, &judged, why),
-            Sniffed::Silent => {}
-        }
+        self.splice(&upstream, &report).await;
     }
 
     /// Relays what was received and everything after it, if the verdict lets it.

@@ -16,50 +16,64 @@ pub(super) enum Sniffed {
     Protocol(Protocol, Vec<u8>),
     /// Almost TLS or HTTP, and this is wrong.
     Malformed(&'static str, Vec<u8>),
-    /// Not one byte within the patience.
-    Silent,
-    /// The job ended or broke the connection before it was clear.
-    Ended,
+    /// Nothing more came within the patience, and what came does not tell.
+    Quiet(Vec<u8>),
+    /// The job has ended its side, and what came does not tell: it is all there will ever be.
+    Ended(Vec<u8>),
+    /// The job broke the connection.
+    Broken,
     /// Too many bytes, or too slow.
     Limit(&'static str),
+}
+
+/// How long the job is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For the first byte.
+    pub(super) first: Duration,
+    /// For each further byte; without it only the whole time counts.
+    pub(super) pause: Option<Duration>,
 }
 
 /// Octets of the first read; most first flights fit.
 const FIRST_READ: usize = 2048;
 
-/// Sniffs, beginning with what was already received. `patience` is for the first byte alone.
+/// Sniffs, beginning with what was already received.
 pub(super) async fn sniff(
     stream: &mut TcpStream,
     mut received: Vec<u8>,
     limits: &Limits,
-    patience: Duration,
+    patience: Patience,
 ) -> Sniffed {
     let mut sniffer = Sniffer::default();
-    let mut deadline = Instant::now() + patience;
-    if !received.is_empty() {
-        deadline = Instant::now() + limits.sniff_timeout;
-        if let Some(sniffed) = look(&mut sniffer, &mut received) {
-            return sniffed;
-        }
+    if !received.is_empty()
+        && let Some(sniffed) = look(&mut sniffer, &mut received)
+    {
+        return sniffed;
     }
     received.reserve(FIRST_READ);
+    let mut whole = (!received.is_empty()).then(|| Instant::now() + limits.sniff_timeout);
     loop {
         if received.len() >= limits.sniff_bytes {
             return Sniffed::Limit("too many bytes before it was clear what is spoken");
         }
+        let now = Instant::now();
+        let pause = if received.is_empty() { Some(patience.first) } else { patience.pause };
+        let deadline = match (pause.map(|pause| now + pause), whole) {
+            (Some(pause), Some(whole)) => pause.min(whole),
+            (Some(deadline), None) | (None, Some(deadline)) => deadline,
+            (None, None) => now + limits.sniff_timeout,
+        };
         match timeout_at(deadline, read_more(stream, &mut received, limits.sniff_bytes)).await {
-            Err(_) if received.is_empty() => return Sniffed::Silent,
-            Err(_) => return Sniffed::Limit("too slow in telling what is spoken"),
-            Ok(Err(_)) => return Sniffed::Ended,
-            // A first flight that ends before it is clear is all there will ever be.
-            Ok(Ok(0)) if received.is_empty() => return Sniffed::Ended,
-            Ok(Ok(0)) => return Sniffed::Malformed("ended within its first message", received),
-            Ok(Ok(length)) => {
-                if received.len() == length {
-                    deadline = Instant::now() + limits.sniff_timeout;
-                }
+            Err(_) if whole.is_some_and(|whole| whole <= deadline) => {
+                return Sniffed::Limit("too slow in telling what is spoken");
             }
+            Err(_) => return Sniffed::Quiet(received),
+            Ok(Err(_)) => return Sniffed::Broken,
+            Ok(Ok(0)) => return Sniffed::Ended(received),
+            Ok(Ok(_)) => {}
         }
+        whole.get_or_insert_with(|| Instant::now() + limits.sniff_timeout);
         if let Some(sniffed) = look(&mut sniffer, &mut received) {
             return sniffed;
         }

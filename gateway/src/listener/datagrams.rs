@@ -113,7 +113,7 @@ fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
                 return (event, way);
             }
             Verdict::Deny(denial) => {
-                denied.get_or_insert((denial, request.suggestion(), way));
+                denied.get_or_insert((denial, denial.suggestion(&request), way));
             }
         }
     }
@@ -121,7 +121,7 @@ fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
         Some((denial, suggestion, way)) => {
             event.reason = Some(denial.reason);
             event.rule = denial.rule.map(|rule| rule.text().to_owned());
-            event.suggestion = suggestion.filter(|_| denial.rule.is_none());
+            event.suggestion = suggestion;
             way
         }
         None => Destination::Address(destination),

@@ -114,6 +114,8 @@ impl Flows {
         let any: IpAddr = if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = Arc::new(UdpSocket::bind((any, 0)).await?);
         socket.connect(upstream).await?;
+        // Until the event loop has seen the socket writable, `try_send` sends nothing.
+        socket.writable().await?;
         let shared = Arc::new(Shared { counters: Counters::default(), last: Mutex::new(Instant::now()) });
         self.open(pair, &socket, &shared);
         let (job, server) = pair;

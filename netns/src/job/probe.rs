@@ -5,13 +5,16 @@
 
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{During, Result, Step};
 use crate::net::{GATEWAY_V4, PROBE_NAME, PROBE_V4, PROBE_V6};
 
 /// How long the gateway may take to answer; it has usually done so within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Between the first questions, and between the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(3);
+const LAST_PAUSE: Duration = Duration::from_millis(200);
 const DNS_PORT: u16 = 53;
 const HTTPS_PORT: u16 = 443;
 const TRANSACTION: [u8; 2] = [0xc1, 0x7a];
@@ -27,24 +30,38 @@ pub(super) fn run(both_families: bool) -> Result<()> {
     Ok(())
 }
 
+/// Asks again and again, at first quickly: a link that has just come up may lose a packet.
 fn denied_name() -> io::Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket.connect((GATEWAY_V4, DNS_PORT))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.send(&question())?;
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
     let mut answer = [0; 512];
-    let length = socket.recv(&mut answer)?;
-    let head = answer.get(..4.min(length)).unwrap_or_default();
-    match head {
+    let length = loop {
+        socket.send(&question())?;
+        socket.set_read_timeout(Some(pause))?;
+        match socket.recv(&mut answer) {
+            Ok(length) => break length,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(_) if start.elapsed() >= PATIENCE => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"));
+            }
+            Err(_) => pause = (pause * 2).min(LAST_PAUSE),
+        }
+    };
+    match answer.get(..4.min(length)).unwrap_or_default() {
         [a, b, flags, code] if [*a, *b] == TRANSACTION && flags & 0x80 != 0 && code & 0x0f == NXDOMAIN => Ok(()),
         _ => Err(io::Error::other("the answer is not a denial")),
     }
 }
 
 fn denied_address(address: IpAddr) -> io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(address, HTTPS_PORT), PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    match stream.read(&mut [0]) {
+    let reset = TcpStream::connect_timeout(&SocketAddr::new(address, HTTPS_PORT), PATIENCE).and_then(|mut stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.read(&mut [0])
+    });
+    match reset {
+        // It may come before `connect` has returned; a refused handshake is another error.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Err(io::Error::other("the connection was not reset")),

@@ -26,22 +26,27 @@ use super::setup::Family;
 
 /// The loopback link of every network namespace.
 const LOOPBACK_INDEX: u32 = 1;
-/// The index of either end of the pair, named so that nobody has to ask for it; above those of
-/// tunnel links that some kernels put into every new namespace.
-pub(super) const LINK_INDEX: u32 = 1000;
+/// The indices of both ends of the pair, named so that nobody has to ask for them; above those of
+/// tunnel links that some kernels put into every new namespace. They differ, as the kernel takes an
+/// end whose peer has the same index for a link without a peer, and is then slow to notice that it
+/// is up (net/core/link_watch.c, linkwatch_urgent_event).
+const GATEWAY_INDEX: u32 = 1000;
+const JOB_INDEX: u32 = 1001;
 const CAPTURE_RULE_PRIORITY: u32 = 100;
 
 type Result = std::result::Result<(), Refused>;
 
 /// One end of the link as the other end needs to know it.
 struct End {
+    index: u32,
+    name: &'static str,
     mac: [u8; 6],
     v4: IpAddr,
     v6: IpAddr,
 }
 
-const GATEWAY: End = End { mac: GATEWAY_MAC, v4: IpAddr::V4(GATEWAY_V4), v6: IpAddr::V6(GATEWAY_V6) };
-const JOB: End = End { mac: JOB_MAC, v4: IpAddr::V4(JOB_V4), v6: IpAddr::V6(JOB_V6) };
+const GATEWAY: End = End { index: GATEWAY_INDEX, name: GATEWAY_LINK, mac: GATEWAY_MAC, v4: IpAddr::V4(GATEWAY_V4), v6: IpAddr::V6(GATEWAY_V6) };
+const JOB: End = End { index: JOB_INDEX, name: JOB_LINK, mac: JOB_MAC, v4: IpAddr::V4(JOB_V4), v6: IpAddr::V6(JOB_V6) };
 
 /// A route netlink socket of the calling thread's network namespace.
 pub(super) fn open() -> std::io::Result<Netlink> {
@@ -50,9 +55,9 @@ pub(super) fn open() -> std::io::Result<Netlink> {
 
 /// Makes the pair from inside the gateway namespace; the other end appears in `job`.
 pub(super) fn create_pair(gateway: &mut Netlink, job: BorrowedFd<'_>) -> Result {
-    let mut peer = link(JOB_LINK, JOB_MAC);
+    let mut peer = link(&JOB);
     peer.attributes.push(LinkAttribute::NetNsFd(job.as_raw_fd()));
-    let mut message = link(GATEWAY_LINK, GATEWAY_MAC);
+    let mut message = link(&GATEWAY);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
@@ -63,13 +68,8 @@ pub(super) fn create_pair(gateway: &mut Netlink, job: BorrowedFd<'_>) -> Result 
 
 /// Addresses, the neighbour and the default routes of the job's end.
 pub(super) fn configure_job(netlink: &mut Netlink, family: Family) -> Result {
-    bring_up(netlink, LOOPBACK_INDEX);
-    silence(netlink, family);
-    bring_up(netlink, LINK_INDEX);
-    for (own, other, prefix) in ends(&JOB, &GATEWAY, family) {
-        add_address(netlink, own, prefix);
-        add_neighbour(netlink, other, GATEWAY.mac);
-        add_default_route(netlink, other);
+    for (_, peer) in configure(netlink, &JOB, &GATEWAY, family) {
+        add_default_route(netlink, peer);
     }
     netlink.commit::<RouteNetlinkMessage>()
 }
@@ -77,32 +77,35 @@ pub(super) fn configure_job(netlink: &mut Netlink, family: Family) -> Result {
 /// Addresses, the neighbour and the capture routing of the gateway's end: whatever comes in from
 /// the job is delivered locally, wherever it was meant for.
 pub(super) fn configure_gateway(netlink: &mut Netlink, family: Family) -> Result {
-    bring_up(netlink, LOOPBACK_INDEX);
-    silence(netlink, family);
-    bring_up(netlink, LINK_INDEX);
-    for (own, other, prefix) in ends(&GATEWAY, &JOB, family) {
-        add_address(netlink, own, prefix);
-        add_neighbour(netlink, other, JOB.mac);
-        add_capture_route(netlink, own);
-        add_capture_rule(netlink, own);
+    for (address, _) in configure(netlink, &GATEWAY, &JOB, family) {
+        add_capture_route(netlink, address);
+        add_capture_rule(netlink, address);
     }
     netlink.commit::<RouteNetlinkMessage>()
 }
 
-fn ends(own: &End, other: &End, family: Family) -> Vec<(IpAddr, IpAddr, u8)> {
-    let mut ends = vec![(own.v4, other.v4, PREFIX_V4)];
+/// Brings one end up and gives it its addresses; returns them with those of the peer.
+fn configure(netlink: &mut Netlink, own: &End, peer: &End, family: Family) -> Vec<(IpAddr, IpAddr)> {
+    bring_up(netlink, LOOPBACK_INDEX);
+    silence(netlink, own.index, family);
+    bring_up(netlink, own.index);
+    let mut pairs = vec![(own.v4, peer.v4)];
     if family == Family::Both {
-        ends.push((own.v6, other.v6, PREFIX_V6));
+        pairs.push((own.v6, peer.v6));
     }
-    ends
+    for &(address, other) in &pairs {
+        add_address(netlink, own.index, address);
+        add_neighbour(netlink, own.index, other, peer.mac);
+    }
+    pairs
 }
 
-fn link(name: &str, mac: [u8; 6]) -> LinkMessage {
+fn link(end: &End) -> LinkMessage {
     let mut message = LinkMessage::default();
-    message.header.index = LINK_INDEX;
+    message.header.index = end.index;
     message.attributes = vec![
-        LinkAttribute::IfName(name.to_owned()),
-        LinkAttribute::Address(mac.to_vec()),
+        LinkAttribute::IfName(end.name.to_owned()),
+        LinkAttribute::Address(end.mac.to_vec()),
         LinkAttribute::Mtu(MTU),
         LinkAttribute::NumTxQueues(1),
         LinkAttribute::NumRxQueues(1),
@@ -112,12 +115,12 @@ fn link(name: &str, mac: [u8; 6]) -> LinkMessage {
 
 /// No link-local address, hence no duplicate address detection and no router solicitation. The
 /// kernel takes this only before the link goes up, and not while it is made.
-fn silence(netlink: &mut Netlink, family: Family) {
+fn silence(netlink: &mut Netlink, index: u32, family: Family) {
     if family == Family::V4Only {
         return;
     }
     let mut message = LinkMessage::default();
-    message.header.index = LINK_INDEX;
+    message.header.index = index;
     message.attributes =
         vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])])];
     netlink.add("silencing a link", 0, RouteNetlinkMessage::SetLink(message));
@@ -131,21 +134,21 @@ fn bring_up(netlink: &mut Netlink, index: u32) {
     netlink.add("bringing a link up", 0, RouteNetlinkMessage::SetLink(message));
 }
 
-fn add_address(netlink: &mut Netlink, address: IpAddr, prefix: u8) {
+fn add_address(netlink: &mut Netlink, index: u32, address: IpAddr) {
     let mut message = AddressMessage::default();
     message.header.family = family_of(address);
-    message.header.prefix_len = prefix;
-    message.header.index = LINK_INDEX;
+    message.header.prefix_len = if address.is_ipv4() { PREFIX_V4 } else { PREFIX_V6 };
+    message.header.index = index;
     // The pair is private, so there is no duplicate to detect.
     message.header.flags = AddressHeaderFlags::Nodad;
     message.attributes = vec![AddressAttribute::Address(address), AddressAttribute::Local(address)];
     netlink.add("adding an address", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewAddress(message));
 }
 
-fn add_neighbour(netlink: &mut Netlink, address: IpAddr, mac: [u8; 6]) {
+fn add_neighbour(netlink: &mut Netlink, index: u32, address: IpAddr, mac: [u8; 6]) {
     let mut message = NeighbourMessage::default();
     message.header.family = family_of(address);
-    message.header.ifindex = LINK_INDEX;
+    message.header.ifindex = index;
     message.header.state = NeighbourState::Permanent;
     let destination = match address {
         IpAddr::V4(address) => NeighbourAddress::Inet(address),
@@ -158,7 +161,7 @@ fn add_neighbour(netlink: &mut Netlink, address: IpAddr, mac: [u8; 6]) {
 
 fn add_default_route(netlink: &mut Netlink, gateway: IpAddr) {
     let mut message = route(gateway, RouteHeader::RT_TABLE_MAIN, RouteScope::Universe, RouteType::Unicast);
-    message.attributes = vec![RouteAttribute::Gateway(route_address(gateway)), RouteAttribute::Oif(LINK_INDEX)];
+    message.attributes = vec![RouteAttribute::Gateway(route_address(gateway)), RouteAttribute::Oif(JOB_INDEX)];
     netlink.add("adding a default route", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(message));
 }
 
