@@ -109,7 +109,7 @@ fn empty_command(mode: Mode) {
     bare.run(["run"]).assert_code(125);
     bare.run(["run", "--"]).assert_code(125);
     bare.run(["run", "--allow", "good.test", "--"]).assert_code(125);
-    bare.run(["run", "--", ""]).assert_code(127);
+    bare.run(["run", "--", ""]).assert_code(125).assert_says("empty");
 }
 
 fn unknown_options(mode: Mode) {

@@ -142,14 +142,14 @@ fn interactive_shell(mode: Mode) {
     terminal.wait_for("hello from good.test");
     terminal.wait_for("jail> ");
     // Interrupts the command and not the shell.
-    terminal.type_in("echo sta''rt; sleep 1000\n");
+    terminal.type_in("sh -c 'echo sta\"\"rt; exec sleep 1000'\n");
     terminal.wait_for("start");
     terminal.type_in("\u{3}");
     terminal.wait_for("jail> ");
     terminal.type_in("echo code-$?\n");
     terminal.wait_for("code-130");
     // Stops it, and takes it back.
-    terminal.type_in("echo sta''rt; cat\n");
+    terminal.type_in("sh -c 'echo sta\"\"rt; exec cat'\n");
     terminal.wait_for("start");
     terminal.type_in("\u{1a}");
     terminal.wait_for("Stopped");

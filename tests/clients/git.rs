@@ -39,12 +39,12 @@ fn over_ssh(mode: Mode) {
             "clone",
             "-q",
             &format!("ssh://runner@{host}{}/project.git", repositories.display()),
-            "copy",
+            &format!("copy-of-{host}"),
         ])
     };
     let allowed = clone("ssh.test");
     allowed.assert_success().assert_allowed("tcp", "ssh.test");
-    assert!(jail.home().join("copy/README").exists());
+    assert!(jail.home().join("copy-of-ssh.test/README").exists());
     let denied = clone("evil.test");
     denied.assert_code(128);
     assert_contrast(&world, &allowed, &denied, &["could not resolve hostname"]);

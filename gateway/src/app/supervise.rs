@@ -96,7 +96,8 @@ impl<'a> Supervisor<'a> {
         let error = io::Error::from_raw_os_error(errno);
         let not_found = error.kind() == io::ErrorKind::NotFound;
         let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
-        let line = format!("cijail-net: cannot run {}: {error}\n", printable(&self.program));
+        let why = if not_found { "command not found".to_owned() } else { error.to_string() };
+        let line = format!("cijail-net: cannot run {}: {why}\n", printable(&self.program));
         // The status tells as well.
         let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
         Ok(End { status, keyboard: None, terminal: self.terminal.filter(|_| self.foreground) })

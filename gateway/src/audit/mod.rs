@@ -7,6 +7,7 @@ mod escape;
 mod event;
 mod fold;
 mod json;
+mod pending;
 mod sink;
 mod text;
 
@@ -18,6 +19,7 @@ use std::thread::JoinHandle;
 pub use dns::Outcome;
 pub use escape::printable;
 pub use event::{Event, Kind};
+pub use pending::Pending;
 pub use sink::{Format, LogError, Sinks};
 
 /// Events that may wait for the writer.

@@ -23,7 +23,7 @@ use super::judge::{Judged, Target};
 use super::report::Report;
 use super::{Connection, Context, denial};
 use crate::audit::Kind;
-use crate::relay::Counters;
+use crate::counters::Counters;
 use crate::upstream::{Destination, HttpProxy};
 
 use body::{Body, Watched};

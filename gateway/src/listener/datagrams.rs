@@ -9,7 +9,7 @@ use dns::Outcome;
 use netns::net::{DatagramSocket, RawSender};
 use policy::{Mode, Name, Reason, Request, Verdict};
 
-use crate::audit::{Event, Kind};
+use crate::audit::{Event, Kind, Pending};
 use crate::connection::{Context, chain};
 use crate::packet;
 use crate::relay::udp::{Flows, Pair, Sent};
@@ -55,37 +55,27 @@ fn begin(pair: Pair, payload: &[u8], context: &Context, raw: &Arc<RawSender>, fl
 
 async fn run(
     pair: Pair,
-    mut event: Event,
+    event: Event,
     destination: Destination,
     context: Context,
     raw: Arc<RawSender>,
     flows: Flows,
 ) {
-    let started = Instant::now();
-    let mut totals = (0, 0);
-    match context.dialer.datagram_address(&destination).await {
-        Ok(upstream) => {
-            let idle = context.policy.limits().udp_idle_timeout;
-            if let Err(error) = flows.run(pair, upstream, &raw, &mut totals, idle).await {
-                // The other side's refusal reaches the job as what it was.
-                refuse(pair, &raw);
-                event.reason.get_or_insert(Reason::UpstreamFailed);
-                event.detail = Some(error.to_string());
-            }
-        }
+    let mut pending = Pending::new(&context.audit, event, Instant::now());
+    let idle = context.policy.limits().udp_idle_timeout;
+    let failure = match context.dialer.datagram_address(&destination).await {
+        Ok(upstream) => match flows.run(pair, upstream, &raw, pending.counters(), idle).await {
+            Ok(()) => return,
+            Err(error) => (Reason::UpstreamFailed, error.to_string()),
+        },
         Err(error) => {
             flows.forget(pair);
-            refuse(pair, &raw);
-            if error.reason() != Reason::UpstreamFailed && event.verdict == Outcome::Allow {
-                event.verdict = Outcome::Deny;
-            }
-            event.reason.get_or_insert(error.reason());
-            event.detail = Some(chain(&error));
+            (error.reason(), chain(&error))
         }
-    }
-    (event.bytes_up, event.bytes_down) = (Some(totals.0), Some(totals.1));
-    event.duration = Some(started.elapsed());
-    context.audit.record(event);
+    };
+    // The other side's refusal reaches the job as what it was.
+    refuse(pair, &raw);
+    pending.failed(failure.0, failure.1);
 }
 
 fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {

@@ -1,21 +1,23 @@
 //! Accepts the job's TCP connections, at any address and port.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dns::serve_stream;
-use netns::net::{LoopbackListener, is_probe};
-use policy::Reason;
+use netns::net::{LoopbackListener, is_gateway, is_probe};
+use policy::{Mode, Reason, Request, Verdict};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::audit::{Event, Kind, Outcome};
+use crate::audit::{Event, Kind, Outcome, Pending};
 use crate::connection::{Accepted, Context, serve};
-use crate::relay::{Counters, relay, reset};
+use crate::relay::{relay, reset};
 
 const DNS_PORT: u16 = 53;
+/// How long a DNS server that is denied is spoken to.
+const DENIED_SERVER: Duration = Duration::from_millis(500);
 /// How long to leave the listener alone when the process is out of descriptors.
 const BREATHER: Duration = Duration::from_millis(20);
 
@@ -36,17 +38,40 @@ pub async fn serve_tcp(listener: TcpListener, context: Context, slots: Arc<Semap
         let context = context.clone();
         tokio::spawn(async move {
             if original_dst.port() == DNS_PORT {
-                let audit = context.audit.clone();
-                // A client that breaks off is no news.
-                let _ = serve_stream(stream, original_dst, &context.dns, |record| {
-                    audit.record(super::names::event(record));
-                })
-                .await;
+                serve_questions(stream, original_dst, &context).await;
             } else {
                 serve(&context, Accepted { stream, original_dst, peer }).await;
             }
             drop(slot);
         });
+    }
+}
+
+/// DNS over TCP, whatever server the job meant.
+async fn serve_questions(stream: TcpStream, server: SocketAddr, context: &Context) {
+    let mut asked = false;
+    let answering = serve_stream(stream, server, &context.dns, |record| {
+        asked = true;
+        context.audit.record(super::names::event(record));
+    });
+    let own = is_gateway(server.ip()) || server.ip().is_loopback();
+    let denied = match context.policy.judge(&Request::DnsServer { server }) {
+        Verdict::Deny(denial) if !own && context.policy.mode() == Mode::Enforce => denial,
+        _ => {
+            // A client that breaks off is no news.
+            let _ = answering.await;
+            return;
+        }
+    };
+    // A question to a denied server is refused in its own words; bytes that are none, by the close.
+    let ended = tokio::time::timeout(DENIED_SERVER, answering).await;
+    if !asked && !matches!(ended, Ok(Ok(()))) {
+        let mut event = Event::new(Outcome::Deny, Kind::Dns);
+        event.destination = Some(server.ip());
+        event.port = Some(server.port());
+        event.reason = Some(denied.reason);
+        event.suggestion = denied.suggestion(&Request::DnsServer { server });
+        context.audit.record(event);
     }
 }
 
@@ -62,35 +87,30 @@ pub async fn serve_loopback(offered: LoopbackListener, context: Context) -> io::
 }
 
 async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
-    let started = Instant::now();
-    let host = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
     let mut event = Event::new(Outcome::Allow, Kind::Tcp);
     event.name = Some("localhost".to_owned());
     event.port = Some(port);
     event.rule = Some(format!("localhost:{port}"));
+    let mut pending = Pending::new(&context.audit, event, Instant::now());
+    let host = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
     let connected = match TcpStream::connect(host).await {
-        Err(_) => TcpStream::connect((std::net::Ipv6Addr::LOCALHOST, port)).await,
+        Err(_) => TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await,
         connected => connected,
     };
     match connected {
         Ok(upstream) => {
             let _ = stream.set_nodelay(true);
             let _ = upstream.set_nodelay(true);
-            let counters = Counters::default();
             let upload = context.uploads.begin();
+            let idle = context.policy.limits().idle_timeout;
             // A side that broke has been passed on as a reset.
-            let _ = relay(&stream, &upstream, &counters, context.policy.limits().idle_timeout, || drop(upload)).await;
-            event.bytes_up = Some(counters.up());
-            event.bytes_down = Some(counters.down());
+            let _ = relay(&stream, &upstream, &pending.counters(), idle, || drop(upload)).await;
         }
         Err(error) => {
             reset(&stream);
-            event.reason = Some(Reason::UpstreamFailed);
-            event.detail = Some(error.to_string());
+            pending.failed(Reason::UpstreamFailed, error.to_string());
         }
     }
-    event.duration = Some(started.elapsed());
-    context.audit.record(event);
 }
 
 /// Accepts, and waits a little when there are no descriptors left: connections then wait in the

@@ -5,5 +5,5 @@ mod uploads;
 pub mod udp;
 
 pub(crate) use stream::write_all;
-pub use stream::{Counters, relay, reset};
+pub use stream::{relay, reset};
 pub use uploads::{Upload, Uploads};

@@ -13,40 +13,13 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
+use crate::counters::Counters;
+
 /// Octets read at once.
 const SCRATCH: usize = 256 * 1024;
 
 thread_local! {
     static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
-}
-
-/// Octets carried so far, readable while the relay runs.
-#[derive(Debug, Default)]
-pub struct Counters {
-    up: AtomicU64,
-    down: AtomicU64,
-}
-
-impl Counters {
-    /// Octets from the job.
-    pub fn up(&self) -> u64 {
-        self.up.load(Ordering::Relaxed)
-    }
-
-    /// Octets to the job.
-    pub fn down(&self) -> u64 {
-        self.down.load(Ordering::Relaxed)
-    }
-
-    /// Counts octets from the job.
-    pub fn add_up(&self, octets: usize) {
-        self.up.fetch_add(octets as u64, Ordering::Relaxed);
-    }
-
-    /// Counts octets to the job.
-    pub fn add_down(&self, octets: usize) {
-        self.down.fetch_add(octets as u64, Ordering::Relaxed);
-    }
 }
 
 /// Relays until both sides have ended, one of them broke, or nothing moved for `idle`. A side that
@@ -64,11 +37,11 @@ pub async fn relay(
 ) -> io::Result<()> {
     let moved = Moved::new();
     let up = async {
-        let result = pump(job, upstream, &counters.up, &moved).await;
+        let result = pump(job, upstream, counters.up_cell(), &moved).await;
         sent();
         result
     };
-    let down = pump(upstream, job, &counters.down, &moved);
+    let down = pump(upstream, job, counters.down_cell(), &moved);
     let both = async { tokio::try_join!(up, down).map(|_| ()) };
     let result = tokio::select! {
         result = both => result,

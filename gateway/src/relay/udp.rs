@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use netns::net::RawSender;
 use tokio::net::UdpSocket;
 
-use super::Counters;
+use crate::counters::Counters;
 use crate::packet;
 
 /// Octets in the largest datagram.
@@ -33,7 +33,7 @@ enum Flow {
 
 #[derive(Debug)]
 struct Shared {
-    counters: Counters,
+    counters: Arc<Counters>,
     last: Mutex<Instant>,
 }
 
@@ -95,7 +95,7 @@ impl Flows {
         pair: Pair,
         upstream: SocketAddr,
         raw: &RawSender,
-        counters: &mut (u64, u64),
+        counters: Arc<Counters>,
         idle: Duration,
     ) -> io::Result<()> {
         let result = self.relay(pair, upstream, raw, counters, idle).await;
@@ -108,7 +108,7 @@ impl Flows {
         pair: Pair,
         upstream: SocketAddr,
         raw: &RawSender,
-        totals: &mut (u64, u64),
+        counters: Arc<Counters>,
         idle: Duration,
     ) -> io::Result<()> {
         let any: IpAddr = if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -116,11 +116,11 @@ impl Flows {
         socket.connect(upstream).await?;
         // Until the event loop has seen the socket writable, `try_send` sends nothing.
         socket.writable().await?;
-        let shared = Arc::new(Shared { counters: Counters::default(), last: Mutex::new(Instant::now()) });
+        let shared = Arc::new(Shared { counters, last: Mutex::new(Instant::now()) });
         self.open(pair, &socket, &shared);
         let (job, server) = pair;
         let mut buffer = vec![0; MAX_DATAGRAM];
-        let result = loop {
+        loop {
             match tokio::time::timeout(idle, socket.recv(&mut buffer)).await {
                 Ok(Ok(length)) => {
                     shared.counters.add_down(length);
@@ -128,13 +128,11 @@ impl Flows {
                     // The job's queue may be full, as anywhere on a network.
                     let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
                 }
-                Ok(Err(error)) => break Err(error),
-                Err(_) if shared.idle_since() >= idle => break Ok(()),
+                Ok(Err(error)) => return Err(error),
+                Err(_) if shared.idle_since() >= idle => return Ok(()),
                 Err(_) => {}
             }
-        };
-        *totals = (shared.counters.up(), shared.counters.down());
-        result
+        }
     }
 
     fn open(&self, pair: Pair, socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {

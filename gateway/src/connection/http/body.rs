@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::connection::report::Report;
-use crate::relay::Counters;
+use crate::counters::Counters;
 
 /// A body of either direction.
 pub(super) type Body = UnsyncBoxBody<Bytes, hyper::Error>;

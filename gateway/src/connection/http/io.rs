@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::relay::Counters;
+use crate::counters::Counters;
 
 /// A stream whose first bytes were read for sniffing.
 pub(super) struct Prefixed {

@@ -1,0 +1,67 @@
+//! The event of something that goes on: written once, when it ends, however it ends.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy::Reason;
+
+use super::{Audit, Event, Outcome};
+use crate::counters::Counters;
+
+/// Sends its event when it is dropped, so that what is cut off at the end of the run is recorded as
+/// well.
+#[derive(Debug)]
+pub struct Pending {
+    audit: Audit,
+    event: Option<Event>,
+    counters: Arc<Counters>,
+    started: Instant,
+}
+
+impl Pending {
+    /// An event that began at `started`.
+    pub fn new(audit: &Audit, event: Event, started: Instant) -> Pending {
+        Pending { audit: audit.clone(), event: Some(event), counters: Arc::default(), started }
+    }
+
+    /// What is carried is counted here.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// The event as it stands.
+    pub fn event(&self) -> Option<&Event> {
+        self.event.as_ref()
+    }
+
+    /// Completes the event.
+    pub fn amend(&mut self, change: impl FnOnce(&mut Event)) {
+        if let Some(event) = &mut self.event {
+            change(event);
+        }
+    }
+
+    /// Notes that what was let through did not reach the other side. A name of which every address
+    /// is refused is a denial like any other.
+    pub fn failed(&mut self, reason: Reason, detail: String) {
+        self.amend(|event| {
+            if reason != Reason::UpstreamFailed && event.verdict == Outcome::Allow {
+                event.verdict = Outcome::Deny;
+            }
+            event.reason.get_or_insert(reason);
+            event.detail = Some(detail);
+        });
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let Some(mut event) = self.event.take() else { return };
+        if event.verdict != Outcome::Deny {
+            event.bytes_up = Some(self.counters.up());
+            event.bytes_down = Some(self.counters.down());
+        }
+        event.duration = Some(self.started.elapsed());
+        self.audit.record(event);
+    }
+}
