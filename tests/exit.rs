@@ -52,7 +52,7 @@ fn command_not_found(mode: Mode) {
         Jail::new(&world, mode)
             .run([command])
             .assert_code(127)
-            .assert_says("no-such")
+            .assert_says(command)
             .assert_says("not found");
     }
 }
