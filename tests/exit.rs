@@ -49,11 +49,7 @@ fn death_by_signal(mode: Mode) {
 fn command_not_found(mode: Mode) {
     let world = World::new();
     for command in ["no-such-command", "/no/such/command", "./no-such-command"] {
-        Jail::new(&world, mode)
-            .run([command])
-            .assert_code(127)
-            .assert_says(command)
-            .assert_says("not found");
+        Jail::new(&world, mode).run([command]).assert_code(127).assert_says(command).assert_says("not found");
     }
 }
 

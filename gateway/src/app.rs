@@ -114,19 +114,30 @@ pub fn run(plan: Plan) -> Result<u8, AppError> {
     }
     let terminal = Terminal::controlling();
     let (masked_directories, masked_files) = default_masks(identity::runtime_directory().as_deref());
-    let program = plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let caller = supervise::Caller {
+        program: plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
+        foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
+        terminal,
+    };
     let spec = JobSpec {
         argv: plan.argv,
         env: plan.env,
         directory: plan.directory,
         user: plan.user,
         mounts: MountPlan { files: resolution.files, masked_directories, masked_files },
-        foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
-        terminal: terminal.clone(),
+        foreground: caller.foreground,
+        terminal: caller.terminal.clone(),
     };
     let job = netns::job::spawn(&spec, &network, privilege)?;
     let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
-    let served = serve::run(plan.policy, plan.proxies, network, &job, program, writer.audit(), spec.foreground, terminal);
+    let served = serve::run(serve::Serving {
+        policy: plan.policy,
+        proxies: plan.proxies,
+        network,
+        audit: writer.audit(),
+        job: &job,
+        caller,
+    });
     let blocked = writer.audit().blocked();
     let logged = writer.finish();
     let end = served?;

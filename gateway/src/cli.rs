@@ -42,7 +42,8 @@ type Failure = Box<dyn std::error::Error>;
 /// Tells what went wrong on standard error, every line with our name in front.
 fn complain(error: &(dyn std::error::Error + 'static)) {
     let mut text = crate::connection::chain(error);
-    if let Some(remedy) = error.downcast_ref::<crate::app::AppError>().and_then(crate::app::AppError::remedy) {
+    if let Some(remedy) = error.downcast_ref::<crate::app::AppError>().and_then(crate::app::AppError::remedy)
+    {
         text.push_str("\nremedy: ");
         text.push_str(&remedy);
     }

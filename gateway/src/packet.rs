@@ -64,7 +64,10 @@ mod tests {
             let packet = udp(address(from), address(to), b"payload");
             let sliced = SlicedPacket::from_ip(&packet).unwrap();
             let Some(TransportSlice::Udp(udp)) = sliced.transport else { panic!("no UDP in {sliced:?}") };
-            assert_eq!((udp.source_port(), udp.destination_port(), udp.payload()), (53, 4000, &b"payload"[..]));
+            assert_eq!(
+                (udp.source_port(), udp.destination_port(), udp.payload()),
+                (53, 4000, &b"payload"[..])
+            );
             match sliced.net.unwrap() {
                 NetSlice::Ipv4(ip) => assert_eq!(IpAddr::V4(ip.header().source_addr()), address(from).ip()),
                 NetSlice::Ipv6(ip) => assert_eq!(IpAddr::V6(ip.header().source_addr()), address(from).ip()),

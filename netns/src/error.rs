@@ -92,13 +92,17 @@ pub fn remedy(step: Step, errno: i32) -> Option<&'static str> {
              user.max_net_namespaces=31231` (two of each are needed for a run)",
         ),
         (Step::UserNamespace | Step::NetworkNamespace | Step::JobNamespaces, libc::EINVAL | libc::ENOSYS) => {
-            Some("the kernel lacks namespaces: it needs CONFIG_USER_NS, CONFIG_NET_NS, CONFIG_PID_NS, CONFIG_IPC_NS and CONFIG_UTS_NS")
+            Some(
+                "the kernel lacks namespaces: it needs CONFIG_USER_NS, CONFIG_NET_NS, CONFIG_PID_NS, CONFIG_IPC_NS and CONFIG_UTS_NS",
+            )
         }
         (Step::NetworkNamespace | Step::JobNamespaces, libc::EPERM) => Some(
             "making namespaces is refused although a user namespace was granted: a seccomp profile or LSM of the \
              container is in the way; start it with `--security-opt seccomp=unconfined`",
         ),
-        (Step::Link, libc::EOPNOTSUPP) => Some("the kernel lacks veth links: load the module with `sudo modprobe veth`"),
+        (Step::Link, libc::EOPNOTSUPP) => {
+            Some("the kernel lacks veth links: load the module with `sudo modprobe veth`")
+        }
         (Step::PacketRules, libc::ENOENT | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT) => Some(
             "the kernel lacks nftables TPROXY: load the modules with `sudo modprobe -a nf_tables nft_tproxy nfnetlink_log nft_log`",
         ),

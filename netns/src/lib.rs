@@ -6,8 +6,8 @@
 
 mod error;
 pub mod job;
-pub mod net;
 mod limits;
+pub mod net;
 mod userns;
 mod watch;
 

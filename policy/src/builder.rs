@@ -7,7 +7,7 @@ use crate::error::{PolicyError, PolicyErrors};
 use crate::file;
 use crate::rule::is_method_list;
 use crate::settings::{DnsSettings, Limits, Mode};
-use crate::{Name, Effect, Origin, Position, Resolver, Rule};
+use crate::{Effect, Name, Origin, Position, Resolver, Rule};
 
 /// The largest policy file that is read, in octets; 16 MiB hold some 400,000 rules.
 pub const MAX_POLICY_BYTES: usize = 16 * 1024 * 1024;

@@ -15,7 +15,11 @@ impl Denial<'_> {
         match *request {
             _ if self.rule.is_some() => None,
             Request::Http { scheme, host, port, .. } if self.reason == Reason::NotAllowed && port != 0 => {
-                if port == scheme.default_port() { Some(host.to_string()) } else { Some(format!("{host}:{port}")) }
+                if port == scheme.default_port() {
+                    Some(host.to_string())
+                } else {
+                    Some(format!("{host}:{port}"))
+                }
             }
             _ => request.suggestion(),
         }

@@ -53,7 +53,8 @@ fn nsswitch(host: &str) -> Option<String> {
         .lines()
         .map(|line| {
             let Some(sources) = line.trim_start().strip_prefix("hosts:") else { return line.to_owned() };
-            let sources: Vec<&str> = sources.split('#').next().unwrap_or_default().split_whitespace().collect();
+            let sources: Vec<&str> =
+                sources.split('#').next().unwrap_or_default().split_whitespace().collect();
             if sources.iter().all(|source| matches!(*source, "files" | "dns" | "myhostname")) {
                 return line.to_owned();
             }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dns::{Dns, HostFiles};
-use netns::job::{Job, Terminal};
+use netns::job::Job;
 use netns::net::{GATEWAY_V4, GATEWAY_V6, Network};
 use policy::Policy;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
-use super::supervise::{End, Supervisor};
 use super::AppError;
+use super::supervise::{Caller, End, Supervisor};
 use crate::audit::Audit;
 use crate::connection::Context;
 use crate::listener::{serve_dns, serve_drops, serve_loopback, serve_tcp, serve_udp};
@@ -26,18 +26,20 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The state of a listening socket in `/proc/net/tcp` (include/net/tcp_states.h).
 const TCP_LISTEN: &str = "0A";
 
+/// A started job and what serves it.
+pub(super) struct Serving<'a> {
+    pub(super) policy: Policy,
+    pub(super) proxies: ParentProxies,
+    pub(super) network: Network,
+    pub(super) audit: Audit,
+    pub(super) job: &'a Job,
+    pub(super) caller: Caller,
+}
+
 /// Runs the event loop until the job has ended.
-pub(super) fn run(
-    policy: Policy,
-    proxies: ParentProxies,
-    network: Network,
-    job: &Job,
-    program: String,
-    audit: Audit,
-    foreground: bool,
-    terminal: Option<Terminal>,
-) -> Result<End, AppError> {
-    let result = raise_descriptor_limit()
+pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
+    let Serving { policy, proxies, network, audit, job, caller } = serving;
+    let result = netns::raise_descriptor_limit()
         .and_then(|()| Builder::new_current_thread().enable_all().build())
         .map_err(AppError::Gateway)
         .and_then(|runtime| {
@@ -45,7 +47,7 @@ pub(super) fn run(
                 let uploads = Uploads::default();
                 let context = context(policy, proxies, audit, uploads.clone());
                 listen(network, &context).map_err(AppError::Gateway)?;
-                let end = Supervisor::new(job, program, terminal, foreground).map_err(AppError::Gateway)?.run().await?;
+                let end = Supervisor::new(job, caller).map_err(AppError::Gateway)?.run().await?;
                 uploads.drained(DRAIN).await;
                 Ok(end)
             })
@@ -114,11 +116,6 @@ fn listening_ports(table: &str) -> impl Iterator<Item = u16> {
         let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
         (state == TCP_LISTEN).then_some(port)
     })
-}
-
-/// A busy job needs two descriptors a connection; the job itself keeps its own limit.
-fn raise_descriptor_limit() -> io::Result<()> {
-    netns::raise_descriptor_limit()
 }
 
 #[cfg(test)]

@@ -38,26 +38,27 @@ pub(super) fn finish(end: End) -> u8 {
     end.status
 }
 
+/// What the job shares with whoever called us.
+pub(super) struct Caller {
+    /// The command's name, for messages.
+    pub(super) program: String,
+    /// The caller's terminal, if there is one.
+    pub(super) terminal: Option<Terminal>,
+    /// The job's group has the terminal's foreground, by us.
+    pub(super) foreground: bool,
+}
+
 /// Watches one job.
 pub(super) struct Supervisor<'a> {
     job: &'a Job,
-    program: String,
     control: AsyncFd<&'a Job>,
     signals: Receiver<i32>,
-    terminal: Option<Terminal>,
-    /// The job's group has the foreground, by us.
-    foreground: bool,
+    caller: Caller,
 }
 
 impl<'a> Supervisor<'a> {
-    pub(super) fn new(
-        job: &'a Job,
-        program: String,
-        terminal: Option<Terminal>,
-        foreground: bool,
-    ) -> io::Result<Supervisor<'a>> {
-        let control = netns::watch(job)?;
-        Ok(Supervisor { job, program, control, signals: forwarded()?, terminal, foreground })
+    pub(super) fn new(job: &'a Job, caller: Caller) -> io::Result<Supervisor<'a>> {
+        Ok(Supervisor { job, control: netns::watch(job)?, signals: forwarded()?, caller })
     }
 
     /// Until the job and everything that it started is gone.
@@ -88,8 +89,8 @@ impl<'a> Supervisor<'a> {
             }
         }
         let (status, killed_by) = end.ok_or(AppError::InitKilled)?;
-        let keyboard = killed_by.filter(|signal| self.foreground && signals::is_keyboard(*signal));
-        Ok(End { status, keyboard, terminal: self.terminal.filter(|_| self.foreground) })
+        let keyboard = killed_by.filter(|signal| self.caller.foreground && signals::is_keyboard(*signal));
+        Ok(End { status, keyboard, terminal: self.caller.terminal.filter(|_| self.caller.foreground) })
     }
 
     fn not_executed(self, errno: i32) -> Result<End, AppError> {
@@ -97,10 +98,10 @@ impl<'a> Supervisor<'a> {
         let not_found = error.kind() == io::ErrorKind::NotFound;
         let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
         let why = if not_found { "command not found".to_owned() } else { error.to_string() };
-        let line = format!("cijail-net: cannot run {}: {why}\n", printable(&self.program));
+        let line = format!("cijail-net: cannot run {}: {why}\n", printable(&self.caller.program));
         // The status tells as well.
         let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
-        Ok(End { status, keyboard: None, terminal: self.terminal.filter(|_| self.foreground) })
+        Ok(End { status, keyboard: None, terminal: self.caller.terminal.filter(|_| self.caller.foreground) })
     }
 
     /// Passes a signal of ours on to the job.
@@ -111,19 +112,19 @@ impl<'a> Supervisor<'a> {
     /// The job was stopped: stop as well, so that the caller's shell notices, and go on with it.
     fn stopped(&mut self, signal: i32) -> Result<(), AppError> {
         let job = self.job;
-        if let Some(terminal) = &self.terminal {
-            if signals::wants_terminal(signal) && !self.foreground && terminal.is_ours() {
-                self.foreground = true;
+        if let Some(terminal) = &self.caller.terminal {
+            if signals::wants_terminal(signal) && !self.caller.foreground && terminal.is_ours() {
+                self.caller.foreground = true;
                 job.order(Order::Foreground)?;
                 return Ok(job.order(Order::Signal(signals::CONTINUE))?);
             }
-            if self.foreground {
+            if self.caller.foreground {
                 terminal.take_back();
             }
         }
         signals::stop_self();
         // Here the caller has continued us, in the foreground or in the background.
-        if let Some(terminal) = self.terminal.as_ref().filter(|_| self.foreground)
+        if let Some(terminal) = self.caller.terminal.as_ref().filter(|_| self.caller.foreground)
             && terminal.is_ours()
         {
             job.order(Order::Foreground)?;

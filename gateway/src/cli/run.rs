@@ -33,7 +33,8 @@ enum PlanError {
 }
 
 /// Proxy variables that capture makes needless.
-const PROXY_VARIABLES: [&str; 6] = ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "socks_proxy"];
+const PROXY_VARIABLES: [&str; 6] =
+    ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "socks_proxy"];
 
 pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
@@ -89,7 +90,8 @@ fn session() -> io::Result<String> {
 fn environment(keep_proxies: bool) -> Result<Vec<CString>, PlanError> {
     std::env::vars_os()
         .filter(|(name, _)| {
-            let proxy = PROXY_VARIABLES.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+            let proxy =
+                PROXY_VARIABLES.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
             keep_proxies || !proxy
         })
         .map(|(mut name, value)| {

@@ -18,7 +18,9 @@ pub(super) fn last_words(kind: Kind, received: &[u8], report: &Report) -> Vec<u8
         Kind::Http => http_response("this connection", report, Version::Http11),
         // Almost TLS is answered as TLS, almost HTTP as HTTP.
         _ if received.first() == Some(&22) => TLS_ACCESS_DENIED.to_vec(),
-        _ if received.first().is_some_and(u8::is_ascii_alphabetic) && report.why().0 == Some(Reason::Malformed) => {
+        _ if received.first().is_some_and(u8::is_ascii_alphabetic)
+            && report.why().0 == Some(Reason::Malformed) =>
+        {
             http_response("this connection", report, Version::Http11)
         }
         _ => Vec::new(),
@@ -33,7 +35,9 @@ pub(super) fn text(what: &str, report: &Report) -> String {
     let mut text = format!("cijail-net denied {what} on purpose.\nreason: {reason}\n");
     match (rule, suggestion) {
         (Some(rule), _) => text.push_str(&format!("denied by the rule: {}\n", printable(rule))),
-        (None, Some(suggestion)) => text.push_str(&format!("to allow it: --allow '{}'\n", printable(suggestion))),
+        (None, Some(suggestion)) => {
+            text.push_str(&format!("to allow it: --allow '{}'\n", printable(suggestion)))
+        }
         (None, None) => {}
     }
     text

@@ -50,7 +50,8 @@ struct Upstream {
 
 /// Serves a connection whose first head is in `received`.
 pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
-    let Connection { context, stream, original_dst, names, synthetic, tunnel, upload: _upload, .. } = connection;
+    let Connection { context, stream, original_dst, names, synthetic, tunnel, upload: _upload, .. } =
+        connection;
     let session = Arc::new(Session {
         context: context.clone(),
         original_dst,
@@ -89,7 +90,9 @@ impl Session {
             return refusal(&asked, &report);
         }
         let destination = match &judged.verdict {
-            Err(_) if mode == Mode::Monitor && !self.synthetic && self.tunnel.is_none() && !asked.absolute => {
+            Err(_)
+                if mode == Mode::Monitor && !self.synthetic && self.tunnel.is_none() && !asked.absolute =>
+            {
                 Destination::Address(self.original_dst)
             }
             _ => judged.destination.clone(),
@@ -129,10 +132,12 @@ impl Session {
         let upgrade = asked.upgrade.then(|| hyper::upgrade::on(&mut request));
         let mut slot = self.upstream.lock().await;
         let mut upstream = match slot.take() {
-            Some(mut upstream) if upstream.destination == destination => match upstream.sender.ready().await {
-                Ok(()) => Some(upstream),
-                Err(_) => None,
-            },
+            Some(mut upstream) if upstream.destination == destination => {
+                match upstream.sender.ready().await {
+                    Ok(()) => Some(upstream),
+                    Err(_) => None,
+                }
+            }
             _ => None,
         };
         if upstream.is_none() {
@@ -162,8 +167,12 @@ impl Session {
         &self,
         destination: Destination,
     ) -> Result<Upstream, (Reason, Box<dyn std::error::Error + Send + Sync>)> {
-        let dialed =
-            self.context.dialer.dial_http(&destination).await.map_err(|error| (error.reason(), error.into()))?;
+        let dialed = self
+            .context
+            .dialer
+            .dial_http(&destination)
+            .await
+            .map_err(|error| (error.reason(), error.into()))?;
         let counters = Arc::new(Counters::default());
         let io = TokioIo::new(Counted::new(dialed.stream, counters.clone()));
         let (sender, connection) = hyper::client::conn::http1::Builder::new()

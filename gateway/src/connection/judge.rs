@@ -46,7 +46,11 @@ pub struct Target<'a> {
 
 impl Denied<'_> {
     fn new<'p>(denial: Denial<'p>, request: &Request<'_>) -> Denied<'p> {
-        Denied { reason: denial.reason, rule: denial.rule.map(Rule::text), suggestion: denial.suggestion(request) }
+        Denied {
+            reason: denial.reason,
+            rule: denial.rule.map(Rule::text),
+            suggestion: denial.suggestion(request),
+        }
     }
 
     fn because(reason: Reason) -> Denied<'static> {
@@ -132,7 +136,11 @@ impl<'a> Target<'a> {
             match judge(policy, &request) {
                 Ok(rule) => return Judged { verdict: Ok(rule), destination, name: Some(name.to_string()) },
                 Err(why) => {
-                    denied.get_or_insert(Judged { verdict: Err(why), destination, name: Some(name.to_string()) });
+                    denied.get_or_insert(Judged {
+                        verdict: Err(why),
+                        destination,
+                        name: Some(name.to_string()),
+                    });
                 }
             }
         }

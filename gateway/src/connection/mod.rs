@@ -171,7 +171,9 @@ impl Connection<'_> {
                 self.connect(authority, &head, received).await;
             }
             // Requests to an allowed address are its own business, but for those to a proxy there.
-            HttpTarget::Origin { .. } | HttpTarget::Asterisk if self.tunnel.is_none() && self.address_allowed(&head) => {
+            HttpTarget::Origin { .. } | HttpTarget::Asterisk
+                if self.tunnel.is_none() && self.address_allowed(&head) =>
+            {
                 let judged = self.target().opaque(&self.context.policy);
                 self.pass(Kind::Http, judged, received, None).await;
             }

@@ -21,7 +21,12 @@ const MAX_DATAGRAM: usize = 65_535;
 ///
 /// # Errors
 /// The socket cannot be watched.
-pub async fn serve_udp(socket: DatagramSocket, context: Context, raw: Arc<RawSender>, flows: Flows) -> io::Result<()> {
+pub async fn serve_udp(
+    socket: DatagramSocket,
+    context: Context,
+    raw: Arc<RawSender>,
+    flows: Flows,
+) -> io::Result<()> {
     let socket = netns::watch(socket)?;
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
@@ -93,7 +98,8 @@ fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
     event.port = Some(port);
     event.name = names.first().map(Name::to_string);
     let named = names.iter().map(|name| (Request::Udp { name, port }, towards(name)));
-    let addressed = (!synthetic).then_some((Request::UdpAddress { destination }, Destination::Address(destination)));
+    let addressed =
+        (!synthetic).then_some((Request::UdpAddress { destination }, Destination::Address(destination)));
     let mut denied = None;
     for (request, way) in named.chain(addressed) {
         match policy.judge(&request) {

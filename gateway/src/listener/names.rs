@@ -28,7 +28,8 @@ pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit) -> i
         match dns.answer_now(query, datagram.original_dst, Transport::Udp) {
             Some(answered) => finish(&socket, datagram, answered, &audit),
             None => {
-                let (socket, dns, audit, query) = (socket.clone(), dns.clone(), audit.clone(), query.to_vec());
+                let (socket, dns, audit, query) =
+                    (socket.clone(), dns.clone(), audit.clone(), query.to_vec());
                 tokio::spawn(async move {
                     let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
                     finish(&socket, datagram, answered, &audit);

@@ -1,8 +1,8 @@
 //! Bytes between the job and the other side, untouched.
 
 mod stream;
-mod uploads;
 pub mod udp;
+mod uploads;
 
 pub(crate) use stream::write_all;
 pub use stream::{relay, reset};

@@ -28,7 +28,10 @@ pub struct Flows(Arc<Mutex<HashMap<Pair, Flow>>>);
 enum Flow {
     /// The upstream address is still being resolved; these datagrams wait.
     Opening(Vec<Vec<u8>>),
-    Open { upstream: Arc<UdpSocket>, shared: Arc<Shared> },
+    Open {
+        upstream: Arc<UdpSocket>,
+        shared: Arc<Shared>,
+    },
 }
 
 #[derive(Debug)]
@@ -111,7 +114,8 @@ impl Flows {
         counters: Arc<Counters>,
         idle: Duration,
     ) -> io::Result<()> {
-        let any: IpAddr = if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let any: IpAddr =
+            if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = Arc::new(UdpSocket::bind((any, 0)).await?);
         socket.connect(upstream).await?;
         // Until the event loop has seen the socket writable, `try_send` sends nothing.

@@ -125,7 +125,9 @@ impl Dialer {
     /// The name has no address that may be used.
     pub async fn datagram_address(&self, destination: &Destination) -> Result<SocketAddr, DialError> {
         match destination {
-            Destination::Address(address) | Destination::Name { preferred: Some(address), .. } => Ok(*address),
+            Destination::Address(address) | Destination::Name { preferred: Some(address), .. } => {
+                Ok(*address)
+            }
             Destination::Name { name, port, preferred: None } => {
                 let addresses = self.dns.addresses(name).await?;
                 // Without a handshake there is no telling which family works; IPv4 mostly does.
@@ -152,7 +154,8 @@ impl Dialer {
             }
             Destination::Name { name, port, preferred: None } => {
                 let found = self.dns.addresses(name).await?;
-                let sorted = eyeballs::interleave(found.into_iter().map(|address| SocketAddr::new(address, *port)));
+                let sorted =
+                    eyeballs::interleave(found.into_iter().map(|address| SocketAddr::new(address, *port)));
                 (eyeballs::connect(sorted, None, deadline).await, format!("{name}:{port}"))
             }
         };

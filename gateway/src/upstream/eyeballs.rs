@@ -52,7 +52,11 @@ pub(super) async fn connect(
         } else if attempts.is_empty() {
             return Err(failure);
         }
-        let next = if waiting.is_empty() && more.is_none() { deadline } else { deadline.min(Instant::now() + HEAD_START) };
+        let next = if waiting.is_empty() && more.is_none() {
+            deadline
+        } else {
+            deadline.min(Instant::now() + HEAD_START)
+        };
         tokio::select! {
             Some(attempt) = attempts.join_next() => match attempt {
                 Ok(Ok(stream)) => return Ok(stream),

@@ -142,8 +142,9 @@ impl Proxy {
             Some(_) => return Err(invalid("only http:// proxies are supported")),
         }
         let host = host.split(['/', '?']).next().unwrap_or(host);
-        let Authority { host, port } = authority::parse(host.as_bytes()).map_err(|error| invalid(error.as_str()))?;
-        let authorization = credentials.map(|text| basic(text));
+        let Authority { host, port } =
+            authority::parse(host.as_bytes()).map_err(|error| invalid(error.as_str()))?;
+        let authorization = credentials.map(basic);
         Ok(Proxy { host, port: port.unwrap_or(DEFAULT_PORT), authorization })
     }
 

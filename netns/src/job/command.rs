@@ -102,8 +102,10 @@ fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {
         }
         Privilege::UserNamespace => {
             let (uid, gid) = (geteuid(), getegid());
-            unshare(CloneFlags::CLONE_NEWUSER).during(Step::UserNamespace, "making the job's user namespace")?;
-            map_identity(uid, gid).during(Step::UserNamespace, "mapping the user into the job's namespace")?;
+            unshare(CloneFlags::CLONE_NEWUSER)
+                .during(Step::UserNamespace, "making the job's user namespace")?;
+            map_identity(uid, gid)
+                .during(Step::UserNamespace, "mapping the user into the job's namespace")?;
             capabilities::limit_bounding_set().during(Step::Credentials, "limiting capabilities")?;
         }
     }
@@ -114,9 +116,7 @@ fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {
 /// then.
 fn close_inherited() -> nix::Result<()> {
     // SAFETY: the call changes flags of descriptors and touches no memory.
-    let result = unsafe {
-        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
-    };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     nix::errno::Errno::result(result).map(drop)
 }
 

@@ -42,7 +42,8 @@ pub(super) fn main(control: OwnedFd, setup: &Setup<'_>) -> ! {
 fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
     die_with_gateway(control)?;
     // Out of the caller's process group, so that neither its signals reach init nor the job it.
-    setpgid(Pid::from_raw(0), Pid::from_raw(0)).during(Step::Control, "leaving the caller's process group")?;
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))
+        .during(Step::Control, "leaving the caller's process group")?;
     enter_network(setup.network).during(Step::NetworkNamespace, "entering the job namespace")?;
     mounts::apply(&setup.spec.mounts)?;
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)

@@ -131,7 +131,8 @@ impl Job {
     /// # Errors
     /// The control socket broke.
     pub fn order(&self, order: Order) -> Result<()> {
-        match send(self.control.as_raw_fd(), &order.encode(), MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+        match send(self.control.as_raw_fd(), &order.encode(), MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
+        {
             Ok(_) | Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => Ok(()),
             Err(error) => Err(Error::new(Step::Control, "writing to the job's init", error)),
         }
@@ -169,11 +170,13 @@ impl AsRawFd for &Job {
 
 /// Like `fork`, with the child in new PID, IPC, UTS and mount namespaces; `None` in the child.
 fn clone_into_namespaces() -> io::Result<Option<Pid>> {
-    let flags = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNS | libc::SIGCHLD;
+    let flags =
+        libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNS | libc::SIGCHLD;
     // SAFETY: without CLONE_VM and with a null stack this is fork(2): the child gets a copy of the
     // address space and returns on the same stack. The caller has one thread, so no lock is held by
     // a thread that the child lacks.
-    let result = unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0usize, 0usize, 0usize, 0usize) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0usize, 0usize, 0usize, 0usize) };
     match result {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),

@@ -66,7 +66,8 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
         staged(&files, &plan.masked_files)?;
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, none).during(Step::Mount, "mounting the job's own /proc")
+    mount(Some("proc"), "/proc", Some("proc"), flags, none)
+        .during(Step::Mount, "mounting the job's own /proc")
 }
 
 fn staged(files: &[(PathBuf, &[u8])], masks: &[PathBuf]) -> Result<()> {
@@ -115,7 +116,8 @@ fn mask_directory(directory: &Path) -> io::Result<()> {
     if !metadata.is_dir() {
         return Ok(());
     }
-    let options = format!("mode={:o},uid={},gid={},size=16m", metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
+    let options =
+        format!("mode={:o},uid={},gid={},size=16m", metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let mounted = mount(Some("tmpfs"), directory, Some("tmpfs"), flags, Some(options.as_str()));
     if mounted == Err(nix::Error::EINVAL) {

@@ -25,7 +25,8 @@ pub(super) fn run(both_families: bool) -> Result<()> {
     denied_name().during(Step::Probe, format!("the name {PROBE_NAME} was not denied"))?;
     denied_address(PROBE_V4.into()).during(Step::Probe, format!("the address {PROBE_V4} was not denied"))?;
     if both_families {
-        denied_address(PROBE_V6.into()).during(Step::Probe, format!("the address {PROBE_V6} was not denied"))?;
+        denied_address(PROBE_V6.into())
+            .during(Step::Probe, format!("the address {PROBE_V6} was not denied"))?;
     }
     Ok(())
 }
@@ -50,16 +51,19 @@ fn denied_name() -> io::Result<()> {
         }
     };
     match answer.get(..4.min(length)).unwrap_or_default() {
-        [a, b, flags, code] if [*a, *b] == TRANSACTION && flags & 0x80 != 0 && code & 0x0f == NXDOMAIN => Ok(()),
+        [a, b, flags, code] if [*a, *b] == TRANSACTION && flags & 0x80 != 0 && code & 0x0f == NXDOMAIN => {
+            Ok(())
+        }
         _ => Err(io::Error::other("the answer is not a denial")),
     }
 }
 
 fn denied_address(address: IpAddr) -> io::Result<()> {
-    let reset = TcpStream::connect_timeout(&SocketAddr::new(address, HTTPS_PORT), PATIENCE).and_then(|mut stream| {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.read(&mut [0])
-    });
+    let reset =
+        TcpStream::connect_timeout(&SocketAddr::new(address, HTTPS_PORT), PATIENCE).and_then(|mut stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.read(&mut [0])
+        });
     match reset {
         // It may come before `connect` has returned; a refused handshake is another error.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),

@@ -29,7 +29,8 @@ mod tests {
     use super::*;
 
     fn search(program: &str, path: Option<&str>) -> Vec<String> {
-        let env: Vec<CString> = path.into_iter().map(|path| CString::new(format!("PATH={path}")).unwrap()).collect();
+        let env: Vec<CString> =
+            path.into_iter().map(|path| CString::new(format!("PATH={path}")).unwrap()).collect();
         let found = candidates(&CString::new(program).unwrap(), &env);
         found.into_iter().map(|path| path.into_string().unwrap()).collect()
     }

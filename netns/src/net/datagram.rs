@@ -33,8 +33,12 @@ impl DatagramSocket {
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<CapturedDatagram> {
         let mut control = nix::cmsg_space!(libc::sockaddr_in6);
         let mut parts = [IoSliceMut::new(buffer)];
-        let message =
-            recvmsg::<SockaddrStorage>(self.0.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_DONTWAIT)?;
+        let message = recvmsg::<SockaddrStorage>(
+            self.0.as_raw_fd(),
+            &mut parts,
+            Some(&mut control),
+            MsgFlags::MSG_DONTWAIT,
+        )?;
         let peer = message.address.as_ref().and_then(socket_address);
         let original_dst = message.cmsgs()?.find_map(|part| match part {
             ControlMessageOwned::Ipv4OrigDstAddr(address) => {
@@ -46,8 +50,12 @@ impl DatagramSocket {
             _ => None,
         });
         match (peer, original_dst) {
-            (Some(peer), Some(original_dst)) => Ok(CapturedDatagram { length: message.bytes, peer, original_dst }),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a datagram without its original destination")),
+            (Some(peer), Some(original_dst)) => {
+                Ok(CapturedDatagram { length: message.bytes, peer, original_dst })
+            }
+            _ => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "a datagram without its original destination"))
+            }
         }
     }
 
@@ -64,12 +72,26 @@ impl DatagramSocket {
                     ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(source.octets()) },
                     ipi_addr: libc::in_addr { s_addr: 0 },
                 };
-                sendmsg(self.0.as_raw_fd(), &parts, &[ControlMessage::Ipv4PacketInfo(&info)], flags, Some(&to))
+                sendmsg(
+                    self.0.as_raw_fd(),
+                    &parts,
+                    &[ControlMessage::Ipv4PacketInfo(&info)],
+                    flags,
+                    Some(&to),
+                )
             }
             IpAddr::V6(source) => {
-                let info =
-                    libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: source.octets() }, ipi6_ifindex: 0 };
-                sendmsg(self.0.as_raw_fd(), &parts, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+                    ipi6_ifindex: 0,
+                };
+                sendmsg(
+                    self.0.as_raw_fd(),
+                    &parts,
+                    &[ControlMessage::Ipv6PacketInfo(&info)],
+                    flags,
+                    Some(&to),
+                )
             }
         };
         Ok(sent?)

@@ -6,10 +6,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
 };
-use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -19,8 +21,8 @@ use nix::sys::socket::SockProtocol;
 
 use super::netlink::{Netlink, Refused};
 use super::plan::{
-    CAPTURE_TABLE, GATEWAY_LINK, GATEWAY_MAC, GATEWAY_V4, GATEWAY_V6, JOB_LINK, JOB_MAC, JOB_V4, JOB_V6, MTU, PREFIX_V4,
-    PREFIX_V6,
+    CAPTURE_TABLE, GATEWAY_LINK, GATEWAY_MAC, GATEWAY_V4, GATEWAY_V6, JOB_LINK, JOB_MAC, JOB_V4, JOB_V6, MTU,
+    PREFIX_V4, PREFIX_V6,
 };
 use super::setup::Family;
 
@@ -45,8 +47,15 @@ struct End {
     v6: IpAddr,
 }
 
-const GATEWAY: End = End { index: GATEWAY_INDEX, name: GATEWAY_LINK, mac: GATEWAY_MAC, v4: IpAddr::V4(GATEWAY_V4), v6: IpAddr::V6(GATEWAY_V6) };
-const JOB: End = End { index: JOB_INDEX, name: JOB_LINK, mac: JOB_MAC, v4: IpAddr::V4(JOB_V4), v6: IpAddr::V6(JOB_V6) };
+const GATEWAY: End = End {
+    index: GATEWAY_INDEX,
+    name: GATEWAY_LINK,
+    mac: GATEWAY_MAC,
+    v4: IpAddr::V4(GATEWAY_V4),
+    v6: IpAddr::V6(GATEWAY_V6),
+};
+const JOB: End =
+    End { index: JOB_INDEX, name: JOB_LINK, mac: JOB_MAC, v4: IpAddr::V4(JOB_V4), v6: IpAddr::V6(JOB_V6) };
 
 /// A route netlink socket of the calling thread's network namespace.
 pub(super) fn open() -> std::io::Result<Netlink> {
@@ -122,7 +131,9 @@ fn silence(netlink: &mut Netlink, index: u32, family: Family) {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes =
-        vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])])];
+        vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(
+            In6AddrGenMode::None,
+        )])])];
     netlink.add("silencing a link", 0, RouteNetlinkMessage::SetLink(message));
 }
 
@@ -154,14 +165,17 @@ fn add_neighbour(netlink: &mut Netlink, index: u32, address: IpAddr, mac: [u8; 6
         IpAddr::V4(address) => NeighbourAddress::Inet(address),
         IpAddr::V6(address) => NeighbourAddress::Inet6(address),
     };
-    message.attributes =
-        vec![NeighbourAttribute::Destination(destination), NeighbourAttribute::LinkLayerAddress(mac.to_vec())];
+    message.attributes = vec![
+        NeighbourAttribute::Destination(destination),
+        NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
+    ];
     netlink.add("adding a neighbour", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewNeighbour(message));
 }
 
 fn add_default_route(netlink: &mut Netlink, gateway: IpAddr) {
     let mut message = route(gateway, RouteHeader::RT_TABLE_MAIN, RouteScope::Universe, RouteType::Unicast);
-    message.attributes = vec![RouteAttribute::Gateway(route_address(gateway)), RouteAttribute::Oif(JOB_INDEX)];
+    message.attributes =
+        vec![RouteAttribute::Gateway(route_address(gateway)), RouteAttribute::Oif(JOB_INDEX)];
     netlink.add("adding a default route", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(message));
 }
 
@@ -169,7 +183,11 @@ fn add_default_route(netlink: &mut Netlink, gateway: IpAddr) {
 fn add_capture_route(netlink: &mut Netlink, family: IpAddr) {
     let mut message = route(family, CAPTURE_TABLE, RouteScope::Host, RouteType::Local);
     message.attributes = vec![RouteAttribute::Oif(LOOPBACK_INDEX)];
-    netlink.add("adding the capture route", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(message));
+    netlink.add(
+        "adding the capture route",
+        NLM_F_CREATE | NLM_F_EXCL,
+        RouteNetlinkMessage::NewRoute(message),
+    );
 }
 
 /// `ip rule add iif cj0 lookup 100`. The input link and not a packet mark selects the table: a

@@ -7,7 +7,8 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+    NLM_F_ACK, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NetlinkSerializable,
 };
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, socket,
@@ -92,7 +93,10 @@ impl Netlink {
                 let what = pending.iter().find(|(number, _)| *number == sequence).map(|(_, what)| *what);
                 if let NetlinkPayload::Error(answer) = &message.payload {
                     if answer.code.is_some() {
-                        return Err(Refused { what: what.unwrap_or("a netlink batch"), source: answer.to_io() });
+                        return Err(Refused {
+                            what: what.unwrap_or("a netlink batch"),
+                            source: answer.to_io(),
+                        });
                     }
                     pending.retain(|(number, _)| *number != sequence);
                 }

@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_netfilter::nflog::{ConfigCmd, ConfigMode, ConfigNla, PacketNla, ULogMessage};
-use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
+use netlink_packet_netfilter::{
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+};
 use nix::sys::socket::{MsgFlags, SockProtocol, recv};
 
 use super::netlink::{Netlink, Refused};
@@ -20,12 +22,14 @@ impl DropLog {
     pub(super) fn open() -> Result<DropLog, Refused> {
         let mut netlink = Netlink::open(SockProtocol::NetlinkNetFilter)
             .map_err(|source| Refused { what: "opening an NFLOG socket", source })?;
-        let options = vec![
-            ConfigNla::Cmd(ConfigCmd::Bind),
-            ConfigNla::Mode(ConfigMode::new_packet(LOG_SNAPLEN)),
-        ];
+        let options =
+            vec![ConfigNla::Cmd(ConfigCmd::Bind), ConfigNla::Mode(ConfigMode::new_packet(LOG_SNAPLEN))];
         let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, NFLOG_GROUP);
-        netlink.add("binding the NFLOG group", 0, NetfilterMessage::new(header, ULogMessage::Config(options)));
+        netlink.add(
+            "binding the NFLOG group",
+            0,
+            NetfilterMessage::new(header, ULogMessage::Config(options)),
+        );
         netlink.commit::<NetfilterMessage>()?;
         Ok(DropLog(netlink.into_fd()))
     }

@@ -16,9 +16,9 @@
 
 use netlink_packet_core::{DefaultNla, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ChainMessage, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, HookNumber, Immediate,
-    InetHookNumber, ListAttribute, Meta, MetaKey, NfTablesMessage, Operator, Payload, Register, RuleAttribute,
-    RuleMessage, TableAttribute, TableMessage, Verdict, VerdictAttribute,
+    ChainAttribute, ChainMessage, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, HookNumber,
+    Immediate, InetHookNumber, ListAttribute, Meta, MetaKey, NfTablesMessage, Operator, Payload, Register,
+    RuleAttribute, RuleMessage, TableAttribute, TableMessage, Verdict, VerdictAttribute,
 };
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
@@ -55,7 +55,12 @@ pub(super) fn install(family: Family) -> Result<(), Refused> {
         .map_err(|source| Refused { what: "opening an nftables socket", source })?;
     netlink.add_silent(bracket(ControlMessage::BatchBegin));
     let table = TableMessage { attributes: vec![TableAttribute::Name(TABLE.to_owned())] };
-    add(&mut netlink, "adding the nftables table", NLM_F_CREATE | NLM_F_EXCL, NfTablesMessage::NewTable(table));
+    add(
+        &mut netlink,
+        "adding the nftables table",
+        NLM_F_CREATE | NLM_F_EXCL,
+        NfTablesMessage::NewTable(table),
+    );
     add_chain(&mut netlink, CAPTURE, InetHookNumber::PreRouting, PRIORITY_MANGLE);
     add_chain(&mut netlink, FORWARD, InetHookNumber::Forward, PRIORITY_FILTER);
     let mut rules = vec![accept_loopback()];
@@ -74,7 +79,12 @@ pub(super) fn install(family: Family) -> Result<(), Refused> {
         };
         // Without NLM_F_APPEND a rule goes before those that are there.
         let flags = NLM_F_CREATE | NLM_F_APPEND;
-        add(&mut netlink, "adding an nftables rule (TPROXY and NFLOG)", flags, NfTablesMessage::NewRule(rule));
+        add(
+            &mut netlink,
+            "adding an nftables rule (TPROXY and NFLOG)",
+            flags,
+            NfTablesMessage::NewRule(rule),
+        );
     }
     netlink.add_silent(bracket(ControlMessage::BatchEnd));
     netlink.commit::<NetfilterMessage>()

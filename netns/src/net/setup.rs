@@ -73,7 +73,8 @@ pub struct Network {
 /// The step that the kernel refused, with its remedy where one is known.
 pub fn build(request: NetworkRequest) -> Result<Network> {
     let builder = thread::Builder::new().name("netns-setup".to_owned());
-    let handle = builder.spawn(move || build_here(&request)).during(Step::NetworkNamespace, "starting a thread")?;
+    let handle =
+        builder.spawn(move || build_here(&request)).during(Step::NetworkNamespace, "starting a thread")?;
     handle.join().unwrap_or_else(|_| {
         let source = std::io::Error::other("the thread panicked");
         Err(Error::new(Step::NetworkNamespace, "building the network", source))
@@ -99,12 +100,19 @@ fn build_here(request: &NetworkRequest) -> Result<Network> {
     let v6 = family == Family::Both;
     let raw = RawSender::open(v6).during(Step::Socket, "opening raw sockets in the gateway namespace")?;
     let families: &[bool] = if v6 { &[false, true] } else { &[false] };
-    let mut network = Network { family, tcp: vec![], udp: vec![], dns: vec![], loopback, raw, drops, job: job_ns };
+    let mut network =
+        Network { family, tcp: vec![], udp: vec![], dns: vec![], loopback, raw, drops, job: job_ns };
     for &v6 in families {
         let at = |port| SocketAddr::new(sockets::any(v6), port);
-        network.tcp.push(sockets::tproxy_listener(at(TCP_PORT)).during(Step::Socket, "opening the TCP listener")?);
-        network.udp.push(sockets::tproxy_datagrams(at(UDP_PORT)).during(Step::Socket, "opening the UDP socket")?);
-        network.dns.push(sockets::tproxy_datagrams(at(DNS_PORT)).during(Step::Socket, "opening the DNS socket")?);
+        network
+            .tcp
+            .push(sockets::tproxy_listener(at(TCP_PORT)).during(Step::Socket, "opening the TCP listener")?);
+        network
+            .udp
+            .push(sockets::tproxy_datagrams(at(UDP_PORT)).during(Step::Socket, "opening the UDP socket")?);
+        network
+            .dns
+            .push(sockets::tproxy_datagrams(at(DNS_PORT)).during(Step::Socket, "opening the DNS socket")?);
     }
     if let Some((tcp, udp)) = local_dns {
         network.tcp.push(tcp);
@@ -139,7 +147,8 @@ fn loopback_listeners(request: &NetworkRequest, family: Family) -> Result<Vec<Lo
 
 /// Both families are configured, or none of IPv6: the file says whether new namespaces have it.
 fn kernel_has_ipv6() -> bool {
-    std::fs::read_to_string("/proc/sys/net/ipv6/conf/default/disable_ipv6").is_ok_and(|text| text.trim() == "0")
+    std::fs::read_to_string("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+        .is_ok_and(|text| text.trim() == "0")
 }
 
 fn link_error(refused: Refused) -> Error {

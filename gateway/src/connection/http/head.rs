@@ -63,7 +63,8 @@ impl Asked {
 
     /// The URL without its query, for logs.
     pub(super) fn url(&self) -> String {
-        let host = self.authority.as_ref().map_or_else(|| "?".to_owned(), |authority| authority.host.to_string());
+        let host =
+            self.authority.as_ref().map_or_else(|| "?".to_owned(), |authority| authority.host.to_string());
         let port = if self.port == HTTP_PORT { String::new() } else { format!(":{}", self.port) };
         format!("http://{host}{port}{}", self.path)
     }
@@ -116,7 +117,9 @@ pub(super) fn outgoing<B>(request: Request<B>, asked: &Asked, proxy: Option<&Htt
             Some(port) => format!("{}:{port}", authority.host),
             None => authority.host.to_string(),
         };
-        if asked.absolute && let Ok(value) = HeaderValue::from_str(&host) {
+        if asked.absolute
+            && let Ok(value) = HeaderValue::from_str(&host)
+        {
             parts.headers.insert(HOST, value);
         }
         let target = match proxy {
@@ -163,27 +166,40 @@ mod tests {
     #[test]
     fn reads_host_and_target() {
         let asked = Asked::read(&request("/a?q=1", &[("host", "a.example:8080")]), 8080);
-        assert_eq!((asked.url().as_str(), asked.absolute, asked.reason), ("http://a.example:8080/a", false, None));
+        assert_eq!(
+            (asked.url().as_str(), asked.absolute, asked.reason),
+            ("http://a.example:8080/a", false, None)
+        );
         let asked = Asked::read(&request("http://a.example/a", &[("host", "a.example")]), 3128);
         assert_eq!((asked.url().as_str(), asked.absolute, asked.port), ("http://a.example/a", true, 80));
     }
 
     #[test]
     fn refuses_what_could_be_read_two_ways() {
-        let cases: [(&str, &[(&str, &str)], Reason); 4] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Reason);
+        let cases: [Case<'_>; 4] = [
             ("/", &[("host", "a.example"), ("host", "a.example")], Reason::Malformed),
             ("/", &[("host", "user@a.example")], Reason::Malformed),
             ("http://a.example/", &[("host", "b.example")], Reason::HostMismatch),
-            ("/", &[("host", "a.example"), ("content-length", "1"), ("transfer-encoding", "chunked")], Reason::Malformed),
+            (
+                "/",
+                &[("host", "a.example"), ("content-length", "1"), ("transfer-encoding", "chunked")],
+                Reason::Malformed,
+            ),
         ];
         for (target, headers, reason) in cases {
-            assert_eq!(Asked::read(&request(target, headers), 80).reason, Some(reason), "{target} {headers:?}");
+            assert_eq!(
+                Asked::read(&request(target, headers), 80).reason,
+                Some(reason),
+                "{target} {headers:?}"
+            );
         }
     }
 
     #[test]
     fn proxies_get_absolute_targets_and_origins_do_not() {
-        let given = || request("http://a.example:81/a?q", &[("host", "a.example:81"), ("proxy-connection", "close")]);
+        let given =
+            || request("http://a.example:81/a?q", &[("host", "a.example:81"), ("proxy-connection", "close")]);
         let asked = Asked::read(&given(), 3128);
         let direct = outgoing(given(), &asked, None);
         assert_eq!(direct.uri(), "/a?q");
