@@ -22,7 +22,7 @@ use crate::relay::udp::Flows;
 use crate::upstream::{Dialer, ParentProxies};
 
 /// How long the job's last bytes may take to be sent on after its end.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(2);
 /// The state of a listening socket in `/proc/net/tcp` (include/net/tcp_states.h).
 const TCP_LISTEN: &str = "0A";
 

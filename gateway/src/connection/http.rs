@@ -50,8 +50,8 @@ struct Upstream {
 
 /// Serves a connection whose first head is in `received`.
 pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
-    let Connection { context, stream, original_dst, names, synthetic, tunnel, upload: _upload, .. } =
-        connection;
+    // From here on each request body is an upload of its own.
+    let Connection { context, stream, original_dst, names, synthetic, tunnel, .. } = connection;
     let session = Arc::new(Session {
         context: context.clone(),
         original_dst,
@@ -149,7 +149,8 @@ impl Session {
         let Some(mut upstream) = upstream else {
             return Err((report, Reason::UpstreamFailed, "no connection".into()));
         };
-        let outgoing = head::outgoing(request, asked, upstream.proxy.as_ref()).map(body::incoming);
+        let outgoing = head::outgoing(request, asked, upstream.proxy.as_ref())
+            .map(|body| body::outgoing(body, self.context.uploads.begin()));
         let before = (upstream.counters.up(), upstream.counters.down());
         let response = match upstream.sender.send_request(outgoing).await {
             Ok(response) => response,

@@ -14,13 +14,14 @@ use hyper_util::rt::TokioIo;
 
 use crate::connection::report::Report;
 use crate::counters::Counters;
+use crate::relay::Upload;
 
 /// A body of either direction.
 pub(super) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
-/// A request's body on its way up.
-pub(super) fn incoming(body: Incoming) -> Body {
-    body.boxed_unsync()
+/// A request's body on its way up; the job's end waits for it.
+pub(super) fn outgoing(body: Incoming, upload: Upload) -> Body {
+    Held { body, _held: upload }.boxed_unsync()
 }
 
 /// A text of our own.
@@ -30,7 +31,7 @@ pub(super) fn full(text: Bytes) -> Body {
 
 /// A response's body on its way down; the record is written when it ends.
 pub(super) fn watched(body: Incoming, watched: Watched) -> Body {
-    WatchedBody { body, _watched: watched }.boxed_unsync()
+    Held { body, _held: watched }.boxed_unsync()
 }
 
 /// Joins both sides of a connection that changed its protocol.
@@ -68,12 +69,13 @@ impl Drop for Watched {
     }
 }
 
-struct WatchedBody {
+/// A body, and something that lives exactly as long.
+struct Held<T> {
     body: Incoming,
-    _watched: Watched,
+    _held: T,
 }
 
-impl hyper::body::Body for WatchedBody {
+impl<T: Unpin> hyper::body::Body for Held<T> {
     type Data = Bytes;
     type Error = hyper::Error;
 
