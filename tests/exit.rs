@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::jail::Jail;
+use crate::running::Terminal;
 use crate::suite::{Mode, Suite, both};
 use crate::wait::poll_for;
 use crate::world::World;
@@ -64,10 +65,9 @@ fn own_failure_is_125(mode: Mode) {
     let world = World::new();
     let outcome = Jail::new(&world, mode).option("--no-such-option").run(["touch", "started"]);
     outcome.assert_code(125).assert_says("--no-such-option");
-    let outcome = Jail::new(&world, mode)
-        .option("--log-file")
-        .option("/no/such/directory/log")
-        .run(["touch", "started"]);
+    let jail =
+        Jail::new(&world, mode).without_log_file().option("--log-file").option("/no/such/directory/log");
+    let outcome = jail.run(["touch", "started"]);
     outcome.assert_code(125).assert_says("/no/such/directory/log");
     assert!(!world.files().home(mode).join("started").exists());
 }
@@ -129,7 +129,18 @@ fn stop_and_continue(mode: Mode) {
 fn interactive_shell(mode: Mode) {
     let world = World::new();
     world.site("good.test");
-    let mut terminal = Jail::new(&world, mode).allow("good.test").terminal(["bash", "--norc", "-i"]);
+    for jail in [Jail::direct(&world, mode), Jail::new(&world, mode).allow("good.test")] {
+        use_shell(jail.terminal(["bash", "--norc", "-i"]));
+    }
+    world.assert_nothing_left();
+}
+
+/// Says when it starts and when it goes on after a stop, and repeats a line. What it says is not in its text.
+const READER: &str = "import signal, sys; \
+    signal.signal(signal.SIGCONT, lambda *_: print(\"contin\" + \"ued\")); \
+    print(\"sta\" + \"rt\"); print(\"read-\" + sys.stdin.readline())";
+
+fn use_shell(mut terminal: Terminal) {
     terminal.type_in("PS1='jail''> '\n");
     terminal.wait_for("jail> ");
     terminal.type_in("tty >/dev/null && echo terminal-$((1+1))\n");
@@ -137,7 +148,7 @@ fn interactive_shell(mode: Mode) {
     terminal.type_in("curl -sS http://good.test/\n");
     terminal.wait_for("hello from good.test");
     terminal.wait_for("jail> ");
-    // Interrupts the command and not the shell.
+    // Interrupts the command and not the shell. The command itself says that it has the terminal.
     terminal.type_in("sh -c 'echo sta\"\"rt; exec sleep 1000'\n");
     terminal.wait_for("start");
     terminal.type_in("\u{3}");
@@ -145,19 +156,19 @@ fn interactive_shell(mode: Mode) {
     terminal.type_in("echo code-$?\n");
     terminal.wait_for("code-130");
     // Stops it, and takes it back.
-    terminal.type_in("sh -c 'echo sta\"\"rt; exec cat'\n");
+    terminal.type_in(&format!("/usr/bin/python3 -uc '{READER}'\n"));
     terminal.wait_for("start");
     terminal.type_in("\u{1a}");
     terminal.wait_for("Stopped");
     terminal.wait_for("jail> ");
     terminal.type_in("fg\n");
-    terminal.type_in("ech''o\n\u{4}");
-    terminal.wait_for("ech''o\r\nech''o");
+    terminal.wait_for("continued");
+    terminal.type_in("words\n");
+    terminal.wait_for("read-words");
     terminal.wait_for("jail> ");
     terminal.type_in("exit 9\n");
     let status = terminal.finish();
     assert_eq!(status.code(), Some(9), "{:?}", status.signal());
-    world.assert_nothing_left();
 }
 
 fn nothing_outlives_the_command(mode: Mode) {

@@ -62,7 +62,7 @@ fn connections(count: &str, host: &str, port: &str) -> Result<(), Failure> {
     let count: usize = count.parse()?;
     let address = (host, port.parse::<u16>()?).to_socket_addrs()?.next().ok_or("no address")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::time::timeout(LIMIT, async move {
+    let all = async move {
         let all_open = Arc::new(tokio::sync::Barrier::new(count));
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..count {
@@ -79,7 +79,8 @@ fn connections(count: &str, host: &str, port: &str) -> Result<(), Failure> {
             done??;
         }
         Ok::<(), Failure>(())
-    }))??;
+    };
+    runtime.block_on(async move { tokio::time::timeout(LIMIT, all).await })??;
     writeln!(std::io::stdout(), "{count} connections")?;
     Ok(())
 }

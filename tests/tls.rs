@@ -77,10 +77,14 @@ fn foreign_name_at_an_allowed_address(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
     let to = format!("evil.test:443:{}:443", site.v4);
-    let jail = Jail::new(&world, mode).allow("good.test").allow(&format!("{}:443", site.v4));
-    let outcome = jail.run(["curl", "-sS", "-k", "--connect-to", &to, "https://evil.test/"]);
+    let script = format!("getent hosts good.test && exec curl -sS -k --connect-to {to} https://evil.test/");
+    let outcome = Jail::new(&world, mode).allow("good.test").shell(&script);
     outcome.assert_code(35).assert_says("access denied").assert_faster_than(AT_ONCE);
     outcome.assert_denied("tls", "evil.test", "not-allowed");
+    // A rule for the address is no rule for whoever else is served there.
+    let jail = Jail::new(&world, mode).allow("good.test").allow(&format!("{}:443", site.v4));
+    let outcome = jail.run(["curl", "-sS", "-k", "--connect-to", &to, "https://evil.test/"]);
+    outcome.assert_code(35).assert_denied("tls", "evil.test", "not-allowed");
     assert_eq!(site.connections(), 0);
 }
 

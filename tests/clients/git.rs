@@ -34,17 +34,12 @@ fn over_ssh(mode: Mode) {
     let jail =
         Jail::new(&world, mode).allow("ssh.test:22").env("GIT_SSH_COMMAND", server.client_command(mode));
     let clone = |host: &str| {
-        jail.run([
-            "git",
-            "clone",
-            "-q",
-            &format!("ssh://runner@{host}{}/project.git", repositories.display()),
-            &format!("copy-of-{host}"),
-        ])
+        let from = format!("ssh://runner@{host}{}/project.git", repositories.display());
+        jail.run(["git", "clone", "-q", &from, host])
     };
     let allowed = clone("ssh.test");
     allowed.assert_success().assert_allowed("tcp", "ssh.test");
-    assert!(jail.home().join("copy-of-ssh.test/README").exists());
+    assert!(jail.home().join("ssh.test/README").exists());
     let denied = clone("evil.test");
     denied.assert_code(128);
     assert_contrast(&world, &allowed, &denied, &["could not resolve hostname"]);
