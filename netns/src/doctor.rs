@@ -21,8 +21,8 @@ use child::Report;
 use circumstances::Circumstances;
 
 /// How often a check is tried again while an earlier one's namespaces are taken apart.
-const PATIENCE: usize = 10;
-const PAUSE: Duration = Duration::from_millis(20);
+const PATIENCE: usize = 40;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// One thing that a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl Probe {
     fn find(&self, held: Option<Privilege>, circumstances: &Circumstances, earlier: &[Check]) -> Finding {
         let mut report = self.run(held);
         for _ in 0..PATIENCE {
-            if !may_settle(&report, earlier) {
+            if !may_settle(&report, earlier, circumstances) {
                 break;
             }
             thread::sleep(PAUSE);
@@ -186,11 +186,12 @@ fn report(attempt: Attempt) -> Report {
 }
 
 /// The kernel takes namespaces apart in the background, so those of an earlier check may still count
-/// against a limit. What an earlier check needed in vain is not waited for.
-fn may_settle(report: &Report, earlier: &[Check]) -> bool {
+/// against a limit. Where the limit is too low anyway, or an earlier check failed for the same need,
+/// nothing is waited for.
+fn may_settle(report: &Report, earlier: &[Check], circumstances: &Circumstances) -> bool {
     match report {
         Report::Works(_) => false,
-        Report::Refused { errno, .. } => *errno == libc::ENOSPC,
+        Report::Refused { errno, .. } => *errno == libc::ENOSPC && circumstances.low_limits.is_empty(),
         Report::Unreached(needs) => {
             earlier.iter().any(|check| check.name == needs && matches!(check.finding, Finding::Works { .. }))
         }

@@ -126,8 +126,7 @@ pub(super) struct ExplainArgs {
     /// A TOML file
     #[arg(value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// A URL (perhaps with a method: 'PUT https://example.com/path'), HOST, HOST:PORT or ADDRESS:PORT,
-    /// the last two perhaps with /udp
+    /// A URL, 'METHOD URL', HOST, HOST:PORT or ADDRESS:PORT, the last two perhaps with /udp
     #[arg(required = true, value_name = "URL|HOST:PORT")]
     pub(super) target: String,
 }

@@ -43,6 +43,7 @@ fn render(checks: &[Check], colour: bool) -> String {
     }
     let summary = match missing {
         0 if doctor::is_fit(checks) => "`cijail-net run` works here".to_owned(),
+        0 => "`cijail-net run` may not work here: not everything could be tried".to_owned(),
         1 => "`cijail-net run` does not work here: 1 thing is missing".to_owned(),
         count => format!("`cijail-net run` does not work here: {count} things are missing"),
     };
@@ -85,5 +86,6 @@ mod tests {
         );
         assert!(render(&checks(), true).contains("\x1b[31mmissing \x1b[0m"));
         assert!(render(&checks()[..1], false).ends_with("\n\n`cijail-net run` works here\n"));
+        assert!(render(&checks()[3..], false).ends_with("not everything could be tried\n"));
     }
 }
