@@ -1,6 +1,7 @@
 //! The composition root of a run: builds the network, starts the job, serves it, reports how it
 //! ended.
 
+mod diagnosis;
 mod identity;
 mod resolution;
 mod serve;
@@ -18,6 +19,7 @@ use crate::audit::{self, LogError, Sinks};
 use crate::exit;
 use crate::upstream::ParentProxies;
 
+pub use diagnosis::Unfit;
 pub use identity::find_user;
 
 /// Everything that a run is made of.
@@ -59,6 +61,9 @@ pub enum AppError {
         /// What to do about it.
         remedy: Option<&'static str>,
     },
+    /// The set-up failed, and this is what the machine lacks for it.
+    #[error(transparent)]
+    Unfit(Box<Unfit>),
     /// Another user was asked for without the right to become one.
     #[error("--user needs root")]
     UserNeedsRoot,
@@ -84,23 +89,19 @@ pub enum AppError {
     Log(#[from] LogError),
 }
 
-impl AppError {
-    /// What a user can do about it, if that is known.
-    pub fn remedy(&self) -> Option<String> {
-        match self {
-            AppError::Setup(error) => error.remedy().map(str::to_owned),
-            AppError::Inside { remedy, .. } => remedy.map(str::to_owned),
-            _ => None,
-        }
-    }
-}
-
 /// Runs the job to its end and returns the exit status for the caller.
 ///
 /// # Errors
 /// cijail-net itself failed. Nothing of the job is left running then.
 pub fn run(plan: Plan) -> Result<u8, AppError> {
+    let mut held = None;
+    run_with(plan, &mut held).map_err(|error| diagnosis::examine(error, held))
+}
+
+/// `held` is what the process has acquired, for the diagnosis of a failure.
+fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppError> {
     let privilege = netns::acquire()?;
+    *held = Some(privilege);
     if plan.user.is_some() && privilege != netns::Privilege::Root {
         return Err(AppError::UserNeedsRoot);
     }

@@ -1,6 +1,7 @@
 //! The command line: typed arguments first, a resolved plan second, the work elsewhere.
 
 mod args;
+mod doctor;
 mod policy;
 mod run;
 mod sources;
@@ -25,7 +26,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::main(*args),
-        Command::Policy(command) => policy::main(&command),
+        Command::Doctor => doctor::main(),
+        Command::Policy(command) => policy::main(command),
     };
     match result {
         Ok(status) => ExitCode::from(status),
@@ -42,10 +44,15 @@ type Failure = Box<dyn std::error::Error>;
 /// Tells what went wrong on standard error, every line with our name in front.
 fn complain(error: &(dyn std::error::Error + 'static)) {
     let mut text = crate::connection::chain(error);
-    if let Some(remedy) = error.downcast_ref::<crate::app::AppError>().and_then(crate::app::AppError::remedy)
-    {
-        text.push_str("\nremedy: ");
-        text.push_str(&remedy);
+    if let Some(error) = error.downcast_ref::<crate::app::AppError>() {
+        for missing in error.missing() {
+            text.push_str("\nmissing: ");
+            text.push_str(missing);
+        }
+        for remedy in error.remedies() {
+            text.push_str("\nremedy: ");
+            text.push_str(remedy);
+        }
     }
     say(&text);
 }
@@ -56,4 +63,14 @@ fn say(text: &str) {
     let text: String = text.lines().map(|line| format!("cijail-net: {line}\n")).collect();
     // Nobody reads it if standard error is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Writes a command's answer to standard output. A reader that has read enough is no error.
+fn answer(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }

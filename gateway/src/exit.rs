@@ -1,5 +1,7 @@
-//! Exit statuses of `cijail-net run` that are not the job's own. The README has the same table.
+//! Exit statuses of `cijail-net` that are not the job's own. The README has the same table.
 
+/// The answer of `doctor`, `policy explain` and `policy check --strict` is no.
+pub const NO: u8 = 1;
 /// The job succeeded, something was blocked, and `--fail-on-blocked` was given.
 pub const BLOCKED: u8 = 122;
 /// cijail-net itself failed, before or after the job.

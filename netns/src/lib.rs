@@ -4,6 +4,7 @@
 //! nothing of names or rules: it hands out sockets that were opened in the gateway namespace, and a
 //! job that runs in its own.
 
+pub mod doctor;
 mod error;
 pub mod job;
 mod limits;

@@ -19,6 +19,9 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run a command that can only talk to what the rules allow
     Run(Box<RunArgs>),
+    /// Say what this machine can do, each missing thing with its remedy
+    #[command(after_help = "Exit status: 0 if `cijail-net run` works here, 1 if not.")]
+    Doctor,
     /// Check a policy, or ask what it says
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -92,18 +95,41 @@ pub(super) enum ModeArg {
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Look for mistakes and risks in policy files
-    Check {
-        /// The TOML files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    Check(CheckArgs),
     /// Say which rule decides about a URL or a host and port, and why
-    Explain {
-        /// The TOML file
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// A URL, HOST:PORT, HOST:PORT/udp or dns:HOST
-        #[arg(value_name = "URL|HOST:PORT")]
-        target: String,
-    },
+    Explain(Box<ExplainArgs>),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Several files are read as one policy, as `cijail-net run` does.
+
+Exit status: 0 without errors, 1 for warnings with --strict, 125 for errors.")]
+pub(super) struct CheckArgs {
+    /// Exit with 1 if there are warnings
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// The TOML files
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    allow_missing_positional = true,
+    after_help = "\
+Rules come from the file, from --policy, --allow and --deny, and from the environment
+(CIJAIL_ENDPOINTS), as for `cijail-net run`.
+
+Exit status: 0 if the target is allowed, 1 if it is denied, 125 for errors."
+)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    pub(super) rules: RuleArgs,
+    /// A TOML file
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// A URL, 'METHOD URL', HOST, HOST:PORT or ADDRESS:PORT, the last two perhaps with /udp
+    #[arg(required = true, value_name = "URL|HOST:PORT")]
+    pub(super) target: String,
 }

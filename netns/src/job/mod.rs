@@ -15,6 +15,7 @@ mod probe;
 mod search;
 pub mod signals;
 mod terminal;
+pub(crate) mod trial;
 
 use std::ffi::CString;
 use std::io;
@@ -169,7 +170,7 @@ impl AsRawFd for &Job {
 }
 
 /// Like `fork`, with the child in new PID, IPC, UTS and mount namespaces; `None` in the child.
-fn clone_into_namespaces() -> io::Result<Option<Pid>> {
+pub(crate) fn clone_into_namespaces() -> io::Result<Option<Pid>> {
     let flags =
         libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNS | libc::SIGCHLD;
     // SAFETY: without CLONE_VM and with a null stack this is fork(2): the child gets a copy of the

@@ -70,7 +70,8 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
         .during(Step::Mount, "mounting the job's own /proc")
 }
 
-fn staged(files: &[(PathBuf, &[u8])], masks: &[PathBuf]) -> Result<()> {
+/// Puts private files and masks in place, with the stage there for as long as that takes.
+pub(super) fn staged(files: &[(PathBuf, &[u8])], masks: &[PathBuf]) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("tmpfs"), STAGE, Some("tmpfs"), flags, Some("mode=0755,size=1m"))
         .during(Step::Mount, "mounting a stage for private files")?;

@@ -10,6 +10,7 @@ mod plan;
 mod raw;
 mod setup;
 mod sockets;
+pub(crate) mod trial;
 
 pub use datagram::{CapturedDatagram, DatagramSocket};
 pub(crate) use namespace::enter_network;

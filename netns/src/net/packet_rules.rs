@@ -47,10 +47,21 @@ pub(super) const LOG_SNAPLEN: u32 = 256;
 /// The index of `lo` in every network namespace.
 const LOOPBACK_INDEX: u32 = 1;
 
-type Expression = ListAttribute<ExpressionAttribute>;
+pub(super) type Expression = ListAttribute<ExpressionAttribute>;
 
 /// Installs the table in one transaction, in the calling thread's network namespace.
 pub(super) fn install(family: Family) -> Result<(), Refused> {
+    let mut rules = vec![accept_loopback()];
+    rules.extend(capture(NetfilterProtoFamily::IPv4));
+    if family == Family::Both {
+        rules.extend(capture(NetfilterProtoFamily::IPv6));
+    }
+    rules.push(vec![log()]);
+    install_rules(rules)
+}
+
+/// Installs the table with these rules in the chain that sees what comes from the job.
+pub(super) fn install_rules(rules: Vec<Vec<Expression>>) -> Result<(), Refused> {
     let mut netlink = Netlink::open(SockProtocol::NetlinkNetFilter)
         .map_err(|source| Refused { what: "opening an nftables socket", source })?;
     netlink.add_silent(bracket(ControlMessage::BatchBegin));
@@ -63,12 +74,6 @@ pub(super) fn install(family: Family) -> Result<(), Refused> {
     );
     add_chain(&mut netlink, CAPTURE, InetHookNumber::PreRouting, PRIORITY_MANGLE);
     add_chain(&mut netlink, FORWARD, InetHookNumber::Forward, PRIORITY_FILTER);
-    let mut rules = vec![accept_loopback()];
-    rules.extend(capture(NetfilterProtoFamily::IPv4));
-    if family == Family::Both {
-        rules.extend(capture(NetfilterProtoFamily::IPv6));
-    }
-    rules.push(vec![log()]);
     for expressions in rules {
         let rule = RuleMessage {
             attributes: vec![
@@ -120,7 +125,7 @@ fn accept_loopback() -> Vec<Expression> {
 }
 
 /// DNS, other UDP and TCP of one family, each to the gateway's socket for it.
-fn capture(family: NetfilterProtoFamily) -> [Vec<Expression>; 3] {
+pub(super) fn capture(family: NetfilterProtoFamily) -> [Vec<Expression>; 3] {
     let prefix = |protocol: i32| {
         vec![
             load(MetaKey::Nfproto),
@@ -181,7 +186,7 @@ fn tproxy(family: NetfilterProtoFamily, port: u16) -> [Expression; 3] {
 }
 
 /// NFTA_LOG_GROUP = 1, NFTA_LOG_SNAPLEN = 3, NFTA_LOG_QTHRESHOLD = 4 (linux/netfilter/nf_tables.h).
-fn log() -> Expression {
+pub(super) fn log() -> Expression {
     Expressions::Other {
         expression_type: "log".to_owned(),
         attributes: vec![

@@ -146,15 +146,15 @@ fn loopback_listeners(request: &NetworkRequest, family: Family) -> Result<Vec<Lo
 }
 
 /// Both families are configured, or none of IPv6: the file says whether new namespaces have it.
-fn kernel_has_ipv6() -> bool {
+pub(super) fn kernel_has_ipv6() -> bool {
     std::fs::read_to_string("/proc/sys/net/ipv6/conf/default/disable_ipv6")
         .is_ok_and(|text| text.trim() == "0")
 }
 
-fn link_error(refused: Refused) -> Error {
+pub(super) fn link_error(refused: Refused) -> Error {
     Error::new(Step::Link, refused.what, refused.source)
 }
 
-fn rules_error(refused: Refused) -> Error {
+pub(super) fn rules_error(refused: Refused) -> Error {
     Error::new(Step::PacketRules, refused.what, refused.source)
 }
