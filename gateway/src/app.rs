@@ -106,10 +106,10 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
         return Err(AppError::UserNeedsRoot);
     }
     let resolution = resolution::plan();
-    let network = netns::net::build(NetworkRequest {
+    let request = NetworkRequest {
         loopback_ports: serve::loopback_ports(&plan.policy)?,
         loopback_dns: resolution.loopback,
-    })?;
+    };
     if !plan.quiet {
         announce(&plan.policy);
     }
@@ -129,7 +129,9 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
         foreground: caller.foreground,
         terminal: caller.terminal.clone(),
     };
-    let job = netns::job::spawn(&spec, &network, privilege)?;
+    let job = netns::job::spawn(&spec, privilege)?;
+    // From here on there may be threads.
+    let network = netns::net::start(request);
     let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
     let served = serve::run(serve::Serving {
         policy: plan.policy,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dns::{Dns, HostFiles};
 use netns::job::Job;
-use netns::net::{GATEWAY_V4, GATEWAY_V6, Network};
+use netns::net::{Building, GATEWAY_V4, GATEWAY_V6, Network};
 use policy::Policy;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -30,7 +30,7 @@ const TCP_LISTEN: &str = "0A";
 pub(super) struct Serving<'a> {
     pub(super) policy: Policy,
     pub(super) proxies: ParentProxies,
-    pub(super) network: Network,
+    pub(super) network: netns::Result<Building>,
     pub(super) audit: Audit,
     pub(super) job: &'a Job,
     pub(super) caller: Caller,
@@ -46,8 +46,11 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
             runtime.block_on(async {
                 let uploads = Uploads::default();
                 let context = context(policy, proxies, audit, uploads.clone());
+                let supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
+                let network = network?.finish()?;
+                job.attach(&network)?;
                 listen(network, &context).map_err(AppError::Gateway)?;
-                let end = Supervisor::new(job, caller).map_err(AppError::Gateway)?.run().await?;
+                let end = supervisor.run().await?;
                 uploads.drained(DRAIN).await;
                 Ok(end)
             })

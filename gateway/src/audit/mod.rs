@@ -12,8 +12,8 @@ mod sink;
 mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 pub use dns::Outcome;
@@ -28,13 +28,14 @@ const QUEUE: usize = 16_384;
 /// A handle for sending events; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    sender: SyncSender<Message>,
+    sender: Sender<Message>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     blocked: AtomicBool,
+    queued: AtomicUsize,
     lost: AtomicU64,
 }
 
@@ -56,18 +57,24 @@ pub struct Writer {
 /// # Errors
 /// No thread could be started.
 pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
-    let (sender, receiver) = sync_channel(QUEUE);
+    // Bounded by `queued`: a channel with a bound of its own pays for all of it at start-up.
+    let (sender, receiver) = channel();
+    let shared = Arc::<Shared>::default();
+    let written = shared.clone();
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
         for message in receiver {
             match message {
-                Message::Event(event) => sinks.event(&event),
+                Message::Event(event) => {
+                    written.queued.fetch_sub(1, Ordering::Relaxed);
+                    sinks.event(&event);
+                }
                 Message::Notice(text) => sinks.notice(&text),
                 Message::End => break,
             }
         }
         sinks.finish()
     })?;
-    Ok(Writer { audit: Audit { sender, shared: Arc::default() }, thread })
+    Ok(Writer { audit: Audit { sender, shared }, thread })
 }
 
 impl Audit {
@@ -76,14 +83,18 @@ impl Audit {
         if event.verdict == Outcome::Deny {
             self.shared.blocked.store(true, Ordering::Relaxed);
         }
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Event(Box::new(event))) {
+        if self.shared.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE {
+            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            return;
         }
+        // The writer ends only after the last event.
+        let _ = self.sender.send(Message::Event(Box::new(event)));
     }
 
     /// Tells the user something that is no decision, on standard error.
     pub fn notice(&self, text: impl Into<String>) {
-        // A full queue delays the notice: the caller is not on a connection's path.
+        // As with events.
         let _ = self.sender.send(Message::Notice(text.into()));
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Starting {
 }
 
 /// Forks the command.
-pub(super) fn start(setup: &Setup<'_>) -> Result<Starting> {
+pub(super) fn start(setup: &Setup<'_>, both_families: bool) -> Result<Starting> {
     // The report pipe closes by itself when execve succeeds.
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).during(Step::Control, "making the start-up pipe")?;
     // SAFETY: init has one thread, so the child may do whatever init may.
@@ -34,7 +34,7 @@ pub(super) fn start(setup: &Setup<'_>) -> Result<Starting> {
         }
         ForkResult::Child => {
             drop(reader);
-            let event = match become_command(setup) {
+            let event = match become_command(setup, both_families) {
                 Ok(never) => match never {},
                 Err(Outcome::Setup(error)) => failure(&error),
                 Err(Outcome::Exec(errno)) => Event::ExecFailed { errno },
@@ -77,10 +77,10 @@ impl From<Error> for Outcome {
 
 enum Never {}
 
-fn become_command(setup: &Setup<'_>) -> std::result::Result<Never, Outcome> {
+fn become_command(setup: &Setup<'_>, both_families: bool) -> std::result::Result<Never, Outcome> {
     let spec = setup.spec;
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).during(Step::Control, "making the job's process group")?;
-    probe::run(setup.both_families)?;
+    probe::run(both_families)?;
     if let Some(terminal) = spec.terminal.as_ref().filter(|_| spec.foreground) {
         terminal.give_to(getpid());
     }

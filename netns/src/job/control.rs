@@ -2,7 +2,14 @@
 //!
 //! Both ends are one binary, so the encoding is private and has no version.
 
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
 use crate::error::Step;
+use crate::net::{Family, Network};
 
 /// Octets in the longest message.
 pub(super) const MAX_MESSAGE: usize = 512;
@@ -108,6 +115,49 @@ impl Order {
             FOREGROUND => Order::Foreground,
             signal => Order::Signal(signal),
         })
+    }
+}
+
+/// The network namespace that the job is to enter, and whether IPv6 works there.
+pub(super) struct JobNetwork {
+    pub(super) namespace: OwnedFd,
+    pub(super) both_families: bool,
+}
+
+/// Sends the network, before anything else.
+pub(super) fn send_network(control: &OwnedFd, network: &Network) -> nix::Result<()> {
+    let families = [u8::from(network.family == Family::Both)];
+    let descriptors = [network.job.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    sendmsg::<()>(control.as_raw_fd(), &[IoSlice::new(&families)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
+}
+
+/// Waits for the network; the end of the gateway is an error.
+pub(super) fn receive_network(control: &OwnedFd) -> io::Result<JobNetwork> {
+    let mut descriptors = [PollFd::new(control.as_fd(), PollFlags::POLLIN)];
+    while let Err(error) = poll(&mut descriptors, PollTimeout::NONE) {
+        if error != nix::Error::EINTR {
+            return Err(error.into());
+        }
+    }
+    let mut families = [0];
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+    let mut parts = [IoSliceMut::new(&mut families)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let received = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+        _ => None,
+    });
+    let length = message.bytes;
+    match received {
+        Some(descriptor) if length == 1 => {
+            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+            let namespace = unsafe { OwnedFd::from_raw_fd(descriptor) };
+            Ok(JobNetwork { namespace, both_families: families[0] == 1 })
+        }
+        _ => Err(io::ErrorKind::BrokenPipe.into()),
     }
 }
 

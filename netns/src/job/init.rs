@@ -3,7 +3,7 @@
 //! Runs in a copy of a single-threaded process and never returns to it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
@@ -17,15 +17,13 @@ use crate::error::{During, Error, Result, Step};
 use crate::net::enter_network;
 use crate::userns::Privilege;
 
-use super::control::{Event, MAX_MESSAGE, Order};
+use super::control::{Event, MAX_MESSAGE, Order, receive_network};
 use super::{JobSpec, Terminal, capabilities, command, mounts};
 
 /// What init needs from before the clone.
 pub(super) struct Setup<'a> {
     pub(super) spec: &'a JobSpec,
     pub(super) privilege: Privilege,
-    pub(super) network: BorrowedFd<'a>,
-    pub(super) both_families: bool,
     pub(super) signal_mask: &'a SigSet,
 }
 
@@ -44,11 +42,13 @@ fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
     // Out of the caller's process group, so that neither its signals reach init nor the job it.
     setpgid(Pid::from_raw(0), Pid::from_raw(0))
         .during(Step::Control, "leaving the caller's process group")?;
-    enter_network(setup.network).during(Step::NetworkNamespace, "entering the job namespace")?;
+    // The gateway builds the network meanwhile.
     mounts::apply(&setup.spec.mounts)?;
+    let network = receive_network(control).during(Step::Control, "waiting for the job's network")?;
+    enter_network(&network.namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .during(Step::Control, "opening a signal descriptor")?;
-    let mut job = command::start(setup)?;
+    let mut job = command::start(setup, network.both_families)?;
     capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
     prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
     supervise(control, &signals, &mut job, setup.spec.terminal.as_ref())

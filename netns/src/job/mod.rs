@@ -19,17 +19,18 @@ pub(crate) mod trial;
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 pub use nix::unistd::{Gid, Uid};
 
 use crate::error::{During, Error, Result, Step};
-use crate::net::{Family, Network};
+use crate::net::Network;
 use crate::userns::Privilege;
 
 pub use control::{Event, Order};
@@ -68,27 +69,23 @@ pub struct JobSpec {
 }
 
 /// A started job. Its init process dies with the thread that started it, and everything in the
-/// job dies with init.
+/// job dies with init. Dropping it ends the job.
 #[derive(Debug)]
 pub struct Job {
     init: Pid,
     control: OwnedFd,
+    reaped: AtomicBool,
 }
 
-/// Starts the job's set-up; the command runs once the probe from inside has succeeded, so the
-/// gateway must serve its sockets by then. The calling process must have one thread, and the
-/// calling thread must outlive the job.
+/// Starts the job's set-up, which waits for its network after the mounts: see [`Job::attach`]. The
+/// calling process must have one thread, and the calling thread must outlive the job.
 ///
 /// # Errors
 /// No socket pair or no namespaces; later failures arrive as [`Event::Failed`].
-pub fn spawn(spec: &JobSpec, network: &Network, privilege: Privilege) -> Result<Job> {
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-    )
-    .during(Step::Control, "making the job's control socket")?;
+pub fn spawn(spec: &JobSpec, privilege: Privilege) -> Result<Job> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
+        .during(Step::Control, "making the job's control socket")?;
     // Signals wait until init has a handler for them and the command its own dispositions.
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut mask))
@@ -96,23 +93,28 @@ pub fn spawn(spec: &JobSpec, network: &Network, privilege: Privilege) -> Result<
     let cloned = clone_into_namespaces();
     if let Ok(None) = cloned {
         drop(ours);
-        let setup = init::Setup {
-            spec,
-            privilege,
-            network: network.job.as_fd(),
-            both_families: network.family == Family::Both,
-            signal_mask: &mask,
-        };
-        init::main(theirs, &setup);
+        init::main(theirs, &init::Setup { spec, privilege, signal_mask: &mask });
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).during(Step::Control, "restoring signals")?;
     match cloned.during(Step::JobNamespaces, "making the job's PID, IPC, UTS and mount namespaces")? {
-        Some(init) => Ok(Job { init, control: ours }),
+        Some(init) => Ok(Job { init, control: ours, reaped: AtomicBool::new(false) }),
         None => Err(Error::new(Step::Control, "the init process returned", io::ErrorKind::Other)),
     }
 }
 
 impl Job {
+    /// Gives the job its network. The command runs once the probe from inside has succeeded, so the
+    /// gateway must serve the network's sockets from here on.
+    ///
+    /// # Errors
+    /// The control socket broke; a job that is already gone tells why by its events.
+    pub fn attach(&self, network: &Network) -> Result<()> {
+        match control::send_network(&self.control, network) {
+            Ok(()) | Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => Ok(()),
+            Err(error) => Err(Error::new(Step::Control, "handing the network to the job's init", error)),
+        }
+    }
+
     /// Reads the next event; `None` when there is none yet, [`Event::Gone`] after the last.
     ///
     /// # Errors
@@ -141,18 +143,22 @@ impl Job {
 
     /// Kills everything in the job at once.
     pub fn kill(&self) {
-        // Init cannot refuse SIGKILL from outside its PID namespace; ESRCH means it is gone already.
-        let _ = nix::sys::signal::kill(self.init, nix::sys::signal::Signal::SIGKILL);
+        if !self.reaped.load(Ordering::Relaxed) {
+            // Init cannot refuse SIGKILL from outside its PID namespace; ESRCH means it is gone already.
+            let _ = kill(self.init, Signal::SIGKILL);
+        }
     }
 
     /// Waits until init and with it every process of the job has ended. Call it after
     /// [`Event::Gone`] or [`Job::kill`].
     pub fn wait(&self) {
-        loop {
+        while !self.reaped.load(Ordering::Relaxed) {
             match waitpid(self.init, None) {
-                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => return,
-                Ok(_) | Err(nix::Error::EINTR) => {}
-                Err(_) => return,
+                Err(nix::Error::EINTR) => {}
+                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(_) => {
+                    self.reaped.store(true, Ordering::Relaxed);
+                }
+                Ok(_) => {}
             }
         }
     }
@@ -160,6 +166,13 @@ impl Job {
     /// The id of init in the caller's PID namespace.
     pub fn init_pid(&self) -> i32 {
         self.init.as_raw()
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.kill();
+        self.wait();
     }
 }
 

@@ -19,4 +19,4 @@ pub use plan::{
     GATEWAY_V4, GATEWAY_V6, JOB_V4, JOB_V6, PROBE_NAME, PROBE_V4, PROBE_V6, is_gateway, is_probe,
 };
 pub use raw::RawSender;
-pub use setup::{Family, LoopbackListener, Network, NetworkRequest, build};
+pub use setup::{Building, Family, LoopbackListener, Network, NetworkRequest, start};

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 
 /// Octets for one read of acknowledgements; each echoes at most a header.
-const READ_SIZE: usize = 32 * 1024;
+const READ_SIZE: usize = 8 * 1024;
 
 /// A netlink socket of the network namespace that the opening thread was in.
 pub(crate) struct Netlink {

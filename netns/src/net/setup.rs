@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::error::{During, Error, Result, Step};
 
@@ -67,18 +67,43 @@ pub struct Network {
     pub(crate) job: OwnedFd,
 }
 
-/// Builds the network from a thread of its own, so that the process stays in the host namespace.
+/// A network that a thread is building. Dropping it waits for that thread.
+#[derive(Debug)]
+pub struct Building(Option<JoinHandle<Result<Network>>>);
+
+/// Starts to build the network in a thread of its own, so that the process stays in the host
+/// namespace and does something else meanwhile.
 ///
 /// # Errors
-/// The step that the kernel refused, with its remedy where one is known.
-pub fn build(request: NetworkRequest) -> Result<Network> {
+/// No thread could be started.
+pub fn start(request: NetworkRequest) -> Result<Building> {
     let builder = thread::Builder::new().name("netns-setup".to_owned());
     let handle =
         builder.spawn(move || build_here(&request)).during(Step::NetworkNamespace, "starting a thread")?;
-    handle.join().unwrap_or_else(|_| {
-        let source = std::io::Error::other("the thread panicked");
-        Err(Error::new(Step::NetworkNamespace, "building the network", source))
-    })
+    Ok(Building(Some(handle)))
+}
+
+impl Building {
+    /// Waits for the network.
+    ///
+    /// # Errors
+    /// The step that the kernel refused, with its remedy where one is known.
+    pub fn finish(mut self) -> Result<Network> {
+        let panicked = || {
+            let source = std::io::Error::other("the thread panicked");
+            Err(Error::new(Step::NetworkNamespace, "building the network", source))
+        };
+        self.0.take().and_then(|handle| handle.join().ok()).unwrap_or_else(panicked)
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        if let Some(handle) = self.0.take() {
+            // Whoever drops it has an error of its own to tell.
+            let _ = handle.join();
+        }
+    }
 }
 
 fn build_here(request: &NetworkRequest) -> Result<Network> {
