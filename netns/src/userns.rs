@@ -7,6 +7,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, getegid, geteuid};
 
 use crate::error::{During, Result, Step};
+use crate::job::effective_capabilities;
 
 /// CAP_NET_ADMIN and CAP_SYS_ADMIN (linux/capability.h).
 const NEEDED: u64 = 1 << 12 | 1 << 21;
@@ -26,7 +27,9 @@ pub enum Privilege {
 /// # Errors
 /// The kernel or a policy refuses user namespaces; the error tells the remedy.
 pub fn acquire() -> Result<Privilege> {
-    if has_capabilities().during(Step::UserNamespace, "reading the process's capabilities")? {
+    if effective_capabilities().during(Step::UserNamespace, "reading the process's capabilities")? & NEEDED
+        == NEEDED
+    {
         return Ok(Privilege::Root);
     }
     let (uid, gid) = (geteuid(), getegid());
@@ -45,14 +48,4 @@ pub(crate) fn map_identity(uid: Uid, gid: Gid) -> io::Result<()> {
     }
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1\n"))?;
     fs::write("/proc/self/gid_map", format!("{gid} {gid} 1\n"))
-}
-
-fn has_capabilities() -> io::Result<bool> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no CapEff in /proc/self/status"))?;
-    Ok(effective & NEEDED == NEEDED)
 }

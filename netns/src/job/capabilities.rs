@@ -88,6 +88,11 @@ pub(super) fn own_session_keyring() {
     unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0usize) };
 }
 
+/// The capabilities that the calling thread can use now.
+pub(crate) fn effective() -> io::Result<u64> {
+    Ok(read_sets()?.effective)
+}
+
 struct Sets {
     effective: u64,
     permitted: u64,

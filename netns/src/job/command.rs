@@ -1,46 +1,48 @@
 //! The job's command between `fork` and `execve`.
 
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
-use nix::unistd::{ForkResult, Pid, chdir, execve, fork, getegid, geteuid, getpid, pipe2, setpgid};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::unistd::{ForkResult, Pid, chdir, execve, fork, getegid, geteuid, getpid, setpgid};
 
 use crate::error::{During, Error, Result, Step};
+use crate::net::enter_network;
 use crate::userns::{Privilege, map_identity};
 
-use super::control::{Event, MAX_MESSAGE};
+use super::control::{Event, JobNetwork, MAX_MESSAGE, receive_network, send_network};
 use super::init::{Setup, failure};
 use super::{JobSpec, capabilities, probe, search};
 
 /// The forked command, which has not necessarily executed yet.
 pub(super) struct Starting {
     pub(super) pid: Pid,
-    report: std::fs::File,
+    /// Brings the command its network, and us word of a start that failed. The command's end closes
+    /// by itself when execve succeeds.
+    channel: OwnedFd,
 }
 
-/// Forks the command.
-pub(super) fn start(setup: &Setup<'_>, both_families: bool) -> Result<Starting> {
-    // The report pipe closes by itself when execve succeeds.
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).during(Step::Control, "making the start-up pipe")?;
+/// Forks the command, which prepares itself and waits for its network.
+pub(super) fn start(setup: &Setup<'_>) -> Result<Starting> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .during(Step::Control, "making the start-up channel")?;
     // SAFETY: init has one thread, so the child may do whatever init may.
     match unsafe { fork() }.during(Step::Control, "forking the command")? {
         ForkResult::Parent { child } => {
             // Both sides set the group, so that it exists whoever runs first; the loser's error is no news.
             let _ = setpgid(child, child);
-            Ok(Starting { pid: child, report: reader.into() })
+            Ok(Starting { pid: child, channel: ours })
         }
         ForkResult::Child => {
-            drop(reader);
-            let event = match become_command(setup, both_families) {
+            drop(ours);
+            let event = match become_command(setup, &theirs) {
                 Ok(never) => match never {},
                 Err(Outcome::Setup(error)) => failure(&error),
                 Err(Outcome::Exec(errno)) => Event::ExecFailed { errno },
             };
-            // The parent notices a failed write as an early end.
-            let _ = std::fs::File::from(writer).write_all(&event.encode());
+            // The parent notices a failed send as an early end.
+            let _ = send(theirs.as_raw_fd(), &event.encode(), MsgFlags::MSG_NOSIGNAL);
             // SAFETY: as in init: no destructor of the copied address space may run.
             unsafe { libc::_exit(127) }
         }
@@ -48,17 +50,22 @@ pub(super) fn start(setup: &Setup<'_>, both_families: bool) -> Result<Starting> 
 }
 
 impl Starting {
-    /// Readable once the command has executed or failed.
-    pub(super) fn report(&self) -> BorrowedFd<'_> {
-        self.report.as_fd()
+    /// Gives the command its network.
+    pub(super) fn give(&self, network: &JobNetwork) -> nix::Result<()> {
+        send_network(&self.channel, &network.namespace, network.both_families)
     }
 
-    /// What became of the start: `Started` when the pipe closed without a word.
-    pub(super) fn read_report(&mut self) -> Option<Event> {
-        let mut bytes = Vec::with_capacity(MAX_MESSAGE);
-        match (&mut self.report).take(MAX_MESSAGE as u64).read_to_end(&mut bytes) {
+    /// Readable once the command has executed or failed.
+    pub(super) fn report(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+
+    /// What became of the start: `Started` when the channel closed without a word.
+    pub(super) fn read_report(&self) -> Option<Event> {
+        let mut bytes = [0; MAX_MESSAGE];
+        match recv(self.channel.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
             Ok(0) => Some(Event::Started),
-            Ok(_) => Event::decode(&bytes),
+            Ok(length) => Event::decode(&bytes[..length]),
             Err(_) => None,
         }
     }
@@ -77,10 +84,12 @@ impl From<Error> for Outcome {
 
 enum Never {}
 
-fn become_command(setup: &Setup<'_>, both_families: bool) -> std::result::Result<Never, Outcome> {
+fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<Never, Outcome> {
     let spec = setup.spec;
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).during(Step::Control, "making the job's process group")?;
-    probe::run(both_families)?;
+    let network = receive_network(channel).during(Step::Control, "waiting for the network")?;
+    enter_network(&network.namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
+    probe::run(network.both_families)?;
     if let Some(terminal) = spec.terminal.as_ref().filter(|_| spec.foreground) {
         terminal.give_to(getpid());
     }

@@ -9,7 +9,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use crate::error::Step;
-use crate::net::{Family, Network};
 
 /// Octets in the longest message.
 pub(super) const MAX_MESSAGE: usize = 512;
@@ -125,17 +124,17 @@ pub(super) struct JobNetwork {
 }
 
 /// Sends the network, before anything else.
-pub(super) fn send_network(control: &OwnedFd, network: &Network) -> nix::Result<()> {
-    let families = [u8::from(network.family == Family::Both)];
-    let descriptors = [network.job.as_raw_fd()];
+pub(super) fn send_network(channel: &OwnedFd, namespace: &OwnedFd, both_families: bool) -> nix::Result<()> {
+    let families = [u8::from(both_families)];
+    let descriptors = [namespace.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&descriptors)];
-    sendmsg::<()>(control.as_raw_fd(), &[IoSlice::new(&families)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    sendmsg::<()>(channel.as_raw_fd(), &[IoSlice::new(&families)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
 }
 
-/// Waits for the network; the end of the gateway is an error.
-pub(super) fn receive_network(control: &OwnedFd) -> io::Result<JobNetwork> {
-    let mut descriptors = [PollFd::new(control.as_fd(), PollFlags::POLLIN)];
+/// Waits for the network; the end of the sender is an error.
+pub(super) fn receive_network(channel: &OwnedFd) -> io::Result<JobNetwork> {
+    let mut descriptors = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
     while let Err(error) = poll(&mut descriptors, PollTimeout::NONE) {
         if error != nix::Error::EINTR {
             return Err(error.into());
@@ -145,7 +144,7 @@ pub(super) fn receive_network(control: &OwnedFd) -> io::Result<JobNetwork> {
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
     let mut parts = [IoSliceMut::new(&mut families)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let message = recvmsg::<()>(channel.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
     let received = message.cmsgs()?.find_map(|part| match part {
         ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
         _ => None,

@@ -44,14 +44,15 @@ fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
         .during(Step::Control, "leaving the caller's process group")?;
     // The gateway builds the network meanwhile.
     mounts::apply(&setup.spec.mounts)?;
-    let network = receive_network(control).during(Step::Control, "waiting for the job's network")?;
-    enter_network(&network.namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .during(Step::Control, "opening a signal descriptor")?;
-    let mut job = command::start(setup, network.both_families)?;
+    let job = command::start(setup)?;
+    let network = receive_network(control).during(Step::Control, "waiting for the job's network")?;
+    job.give(&network).during(Step::Control, "handing the network to the command")?;
+    enter_network(&network.namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
     capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
     prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
-    supervise(control, &signals, &mut job, setup.spec.terminal.as_ref())
+    supervise(control, &signals, &job, setup.spec.terminal.as_ref())
 }
 
 /// The kernel kills init when the gateway's thread ends. The socket shows an end that came before
@@ -67,7 +68,7 @@ fn die_with_gateway(control: &OwnedFd) -> Result<()> {
 fn supervise(
     control: &OwnedFd,
     signals: &SignalFd,
-    job: &mut command::Starting,
+    job: &command::Starting,
     terminal: Option<&Terminal>,
 ) -> Result<()> {
     let mut report_open = true;

@@ -30,9 +30,10 @@ use nix::unistd::Pid;
 pub use nix::unistd::{Gid, Uid};
 
 use crate::error::{During, Error, Result, Step};
-use crate::net::Network;
+use crate::net::{Family, Network};
 use crate::userns::Privilege;
 
+pub(crate) use capabilities::effective as effective_capabilities;
 pub use control::{Event, Order};
 pub use mounts::{MountPlan, default_masks};
 pub use terminal::Terminal;
@@ -109,7 +110,7 @@ impl Job {
     /// # Errors
     /// The control socket broke; a job that is already gone tells why by its events.
     pub fn attach(&self, network: &Network) -> Result<()> {
-        match control::send_network(&self.control, network) {
+        match control::send_network(&self.control, &network.job, network.family == Family::Both) {
             Ok(()) | Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => Ok(()),
             Err(error) => Err(Error::new(Step::Control, "handing the network to the job's init", error)),
         }

@@ -1,16 +1,18 @@
 //! What looks different to the job: name resolution files, masked sockets, its own `/proc`.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 
 use crate::error::{During, Result, Step};
 
 /// Where the private files are built before they are bound to their places; every system has it,
-/// and the fresh `/proc` covers it afterwards.
+/// and the fresh `/proc` covers it afterwards. It stays mounted beneath: unmounting would wait for
+/// an RCU grace period, most of a millisecond, and the job can take the cover off no more than any
+/// other mask.
 const STAGE: &str = "/proc";
 
 /// The changes to the job's view of the file system.
@@ -53,36 +55,34 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
     // Nothing that is mounted outside later may cover a mask, and nothing of ours may leak out.
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .during(Step::Mount, "making the mounts private")?;
+    staged(plan)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), flags, none)
+        .during(Step::Mount, "mounting the job's own /proc")
+}
+
+/// Makes the private files and directories in one file system in memory and binds them to their
+/// places: a bind costs a fraction of a mount of its own.
+pub(super) fn staged(plan: &MountPlan) -> Result<()> {
     // A link is followed before its target's directory is masked.
     let files: Vec<(PathBuf, &[u8])> = plan
         .files
         .iter()
         .filter_map(|(path, content)| Some((fs::canonicalize(path).ok()?, content.as_slice())))
         .collect();
-    for directory in &plan.masked_directories {
-        mask_directory(directory).during(Step::Mount, format!("masking {}", directory.display()))?;
-    }
-    if !files.is_empty() || plan.masked_files.iter().any(|path| path.exists()) {
-        staged(&files, &plan.masked_files)?;
-    }
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, none)
-        .during(Step::Mount, "mounting the job's own /proc")
-}
-
-/// Puts private files and masks in place, with the stage there for as long as that takes.
-pub(super) fn staged(files: &[(PathBuf, &[u8])], masks: &[PathBuf]) -> Result<()> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("tmpfs"), STAGE, Some("tmpfs"), flags, Some("mode=0755,size=1m"))
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tmpfs"), STAGE, Some("tmpfs"), flags, Some("mode=0755,size=64m"))
         .during(Step::Mount, "mounting a stage for private files")?;
+    for (index, directory) in plan.masked_directories.iter().enumerate() {
+        mask_directory(directory, index).during(Step::Mount, format!("masking {}", directory.display()))?;
+    }
+    for path in &plan.masked_files {
+        mask_file(path).during(Step::Mount, format!("masking {}", path.display()))?;
+    }
     for (index, (path, content)) in files.iter().enumerate() {
         replace_file(path, content, index).during(Step::Mount, format!("replacing {}", path.display()))?;
     }
-    let blank = Path::new(STAGE).join("blank");
-    for path in masks.iter().filter(|path| path.exists()) {
-        mask_file(&blank, path).during(Step::Mount, format!("masking {}", path.display()))?;
-    }
-    umount2(STAGE, MntFlags::MNT_DETACH).during(Step::Mount, "removing the stage for private files")
+    Ok(())
 }
 
 fn replace_file(path: &Path, content: &[u8], index: usize) -> io::Result<()> {
@@ -93,38 +93,38 @@ fn replace_file(path: &Path, content: &[u8], index: usize) -> io::Result<()> {
         }
         return fs::write(path, content);
     }
-    let staged = Path::new(STAGE).join(index.to_string());
+    let staged = Path::new(STAGE).join(format!("file-{index}"));
     fs::write(&staged, content)?;
     bind(&staged, path)
 }
 
-fn mask_file(blank: &Path, path: &Path) -> io::Result<()> {
-    if !blank.exists() {
-        fs::write(blank, b"")?;
-        fs::set_permissions(blank, std::os::unix::fs::PermissionsExt::from_mode(0o000))?;
+fn mask_file(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
     }
-    bind(blank, path)
+    let blank = Path::new(STAGE).join("blank");
+    if !blank.exists() {
+        fs::write(&blank, b"")?;
+        fs::set_permissions(&blank, Permissions::from_mode(0o000))?;
+    }
+    bind(&blank, path)
 }
 
-fn bind(source: &Path, target: &Path) -> io::Result<()> {
-    Ok(mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
-}
-
-/// Covers a directory with an empty one: a mask over a single socket would be undone when its
-/// server makes the socket again.
-fn mask_directory(directory: &Path) -> io::Result<()> {
+/// Covers a directory with an empty one of the same owner and mode: a mask over a single socket
+/// would be undone when its server makes the socket again.
+fn mask_directory(directory: &Path, index: usize) -> io::Result<()> {
     let Ok(metadata) = fs::metadata(directory) else { return Ok(()) };
     if !metadata.is_dir() {
         return Ok(());
     }
-    let options =
-        format!("mode={:o},uid={},gid={},size=16m", metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    let mounted = mount(Some("tmpfs"), directory, Some("tmpfs"), flags, Some(options.as_str()));
-    if mounted == Err(nix::Error::EINVAL) {
-        // An owner without a mapping in this user namespace cannot be given.
-        let options = format!("mode={:o},size=16m", metadata.mode() & 0o7777);
-        return Ok(mount(Some("tmpfs"), directory, Some("tmpfs"), flags, Some(options.as_str()))?);
-    }
-    Ok(mounted?)
+    let empty = Path::new(STAGE).join(format!("directory-{index}"));
+    fs::create_dir(&empty)?;
+    // An owner that the user namespace does not map cannot be given; ours is as good then.
+    let _ = chown(&empty, Some(metadata.uid()), Some(metadata.gid()));
+    fs::set_permissions(&empty, Permissions::from_mode(metadata.mode() & 0o7777))?;
+    bind(&empty, directory)
+}
+
+fn bind(source: &Path, target: &Path) -> io::Result<()> {
+    Ok(mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
 }

@@ -12,21 +12,22 @@ use nix::unistd::{getegid, geteuid};
 use crate::error::{During, Error, Result, Step};
 use crate::userns::map_identity;
 
-use super::{capabilities, mounts};
+use super::{MountPlan, capabilities, mounts};
 
-/// Makes the mounts private, and mounts and unmounts a file system in memory.
+/// Makes the mounts private, and mounts a file system in memory.
 pub(crate) fn private_mounts() -> Result<()> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .during(Step::Mount, "making the mounts private")?;
-    mounts::staged(&[], &[])
+    mounts::staged(&MountPlan::default())
 }
 
 /// Shows another file at the path of one that exists.
 pub(crate) fn replaced_file(path: &Path) -> Result<()> {
     const CONTENT: &[u8] = b"# cijail-net doctor\n";
     let path = fs::canonicalize(path).during(Step::Mount, format!("finding {}", path.display()))?;
-    mounts::staged(&[(path.clone(), CONTENT)], &[])?;
+    let files = vec![(path.clone(), CONTENT.to_vec())];
+    mounts::staged(&MountPlan { files, ..MountPlan::default() })?;
     let shown = fs::read(&path).during(Step::Mount, format!("reading {}", path.display()))?;
     if shown == CONTENT {
         return Ok(());
@@ -37,7 +38,7 @@ pub(crate) fn replaced_file(path: &Path) -> Result<()> {
 
 /// Mounts a `/proc` that shows the calling process's PID namespace.
 pub(crate) fn fresh_proc() -> Result<()> {
-    mounts::apply(&super::MountPlan::default())
+    mounts::apply(&MountPlan::default())
 }
 
 /// The job's own user namespace, within the one that the run made.
