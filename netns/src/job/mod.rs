@@ -31,6 +31,7 @@ use crate::error::{During, Error, Result, Step};
 use crate::net::{Family, Network};
 use crate::userns::Privilege;
 
+pub(crate) use capabilities::bequeath_raw_sockets;
 pub use control::{Event, Order};
 pub use mounts::{MountPlan, default_masks};
 pub use terminal::Terminal;

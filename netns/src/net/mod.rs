@@ -10,6 +10,7 @@ mod plan;
 mod raw;
 mod setup;
 mod sockets;
+mod world;
 
 pub use datagram::{CapturedDatagram, DatagramSocket};
 pub(crate) use namespace::enter_network;
@@ -19,3 +20,4 @@ pub use plan::{
 };
 pub use raw::RawSender;
 pub use setup::{Family, LoopbackListener, Network, NetworkRequest, build};
+pub use world::{FrameRecorder, WORLD_GATEWAY, WORLD_HOST, World};
