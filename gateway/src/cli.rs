@@ -11,6 +11,8 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
+use crate::app::AppError;
+use crate::demo::{self, DemoError};
 use crate::exit;
 
 /// Runs the program with the process's own arguments.
@@ -25,6 +27,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::main(*args),
+        Command::Demo => demo::main().map_err(Failure::from),
+        Command::DemoPostinstall => demo::postinstall().map_err(Failure::from),
         Command::Policy(command) => policy::main(&command),
     };
     match result {
@@ -42,7 +46,9 @@ type Failure = Box<dyn std::error::Error>;
 /// Tells what went wrong on standard error, every line with our name in front.
 fn complain(error: &(dyn std::error::Error + 'static)) {
     let mut text = crate::connection::chain(error);
-    if let Some(remedy) = error.downcast_ref::<crate::app::AppError>().and_then(crate::app::AppError::remedy) {
+    let remedy = error.downcast_ref::<AppError>().and_then(AppError::remedy);
+    let remedy = remedy.or_else(|| error.downcast_ref::<DemoError>().and_then(DemoError::remedy));
+    if let Some(remedy) = remedy {
         text.push_str("\nremedy: ");
         text.push_str(&remedy);
     }

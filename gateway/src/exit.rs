@@ -1,4 +1,4 @@
-//! Exit statuses of `cijail-net run` that are not the job's own. The README has the same table.
+//! Exit statuses of cijail-net that are not the job's own. The README has the same table.
 
 /// The job succeeded, something was blocked, and `--fail-on-blocked` was given.
 pub const BLOCKED: u8 = 122;
@@ -10,3 +10,6 @@ pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 /// Added to the number of the signal that killed the job.
 pub const SIGNAL_BASE: u8 = 128;
+
+/// The demo: something got out of the jail, or the honest part of the job failed.
+pub const LEAKED: u8 = 1;

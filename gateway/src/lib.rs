@@ -4,6 +4,7 @@ pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod connection;
+pub mod demo;
 pub mod exit;
 pub mod frame;
 pub mod listener;

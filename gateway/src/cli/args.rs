@@ -19,6 +19,11 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run a command that can only talk to what the rules allow
     Run(Box<RunArgs>),
+    /// Show the jail at work: a hostile program in a miniature internet, offline and without root
+    Demo,
+    /// The hostile program of the demo
+    #[command(hide = true)]
+    DemoPostinstall,
     /// Check a policy, or ask what it says
     #[command(subcommand)]
     Policy(PolicyCommand),

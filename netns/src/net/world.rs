@@ -87,7 +87,8 @@ impl World {
     /// # Errors
     /// Packet sockets are refused.
     pub fn recorder(&self) -> Result<FrameRecorder> {
-        self.in_internet(FrameRecorder::open)?.during(Step::Socket, "opening a packet socket in the internet namespace")
+        self.in_internet(FrameRecorder::open)?
+            .during(Step::Socket, "opening a packet socket in the internet namespace")
     }
 }
 
@@ -154,7 +155,8 @@ fn build_here(addresses: &[Ipv4Addr]) -> Result<World> {
 
 fn create_pair(internet: &mut Netlink, host: BorrowedFd<'_>) -> Requested {
     let mut peer = link(HOST_INDEX);
-    peer.attributes = vec![LinkAttribute::IfName("eth0".to_owned()), LinkAttribute::NetNsFd(host.as_raw_fd())];
+    peer.attributes =
+        vec![LinkAttribute::IfName("eth0".to_owned()), LinkAttribute::NetNsFd(host.as_raw_fd())];
     let mut message = link(INTERNET_INDEX);
     message.attributes = vec![
         LinkAttribute::IfName("world0".to_owned()),
