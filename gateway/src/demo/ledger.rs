@@ -21,6 +21,8 @@ const MAX_FRAME: usize = 128 * 1024;
 const ETHERNET: usize = 14;
 /// How long frames and requests may take to be looked at.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// When a fence is sent again: a link that has just come up loses what is sent over it at first.
+const AGAIN: Duration = Duration::from_millis(10);
 /// What a fence starts with; a number follows.
 const FENCE: &[u8] = b"cijail-net demo fence ";
 /// The port that fences are sent to (discard, RFC 863); nobody has to listen there.
@@ -153,7 +155,9 @@ impl Outside {
         let fence = self.next;
         self.next += 1;
         let datagram = [FENCE, fence.to_string().as_bytes()].concat();
-        self.fences.send_to(&datagram, (WORLD_GATEWAY, FENCE_PORT)).map_err(DemoError::Internet)?;
+        let send =
+            || self.fences.send_to(&datagram, (WORLD_GATEWAY, FENCE_PORT)).map_err(DemoError::Internet);
+        send()?;
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.ledger.lock();
         while state.fence < fence || state.busy > 0 {
@@ -164,8 +168,12 @@ impl Outside {
             if left.is_zero() {
                 return Err(DemoError::Blind);
             }
-            (state, _) =
-                self.ledger.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.ledger.changed.wait_timeout(state, left.min(AGAIN));
+            let result;
+            (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
+            if result.timed_out() && state.fence < fence {
+                send()?;
+            }
         }
         Ok(state.seen.clone())
     }

@@ -138,10 +138,12 @@ pub fn main() -> Result<u8, DemoError> {
     let started = Instant::now();
     netns::acquire()?;
     let world = World::build(&internet::ADDRESSES)?;
-    let outside = Outside::start(&world)?;
+    let mut outside = Outside::start(&world)?;
     let authority = Authority::new()?;
     internet::start(&world, &authority, &outside.ledger)?;
     let certificate = BASE64_STANDARD.encode(authority.certificate());
+    // The link is up once something has come over it.
+    outside.seen()?;
     let mut stage = Stage { world, outside, certificate, screen: Screen::new() };
 
     stage.say("cijail-net demo: a package's postinstall script steals the job's NPM_TOKEN", Tone::Strong)?;
