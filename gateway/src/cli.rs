@@ -12,6 +12,8 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
+use crate::app::AppError;
+use crate::demo::{self, DemoError};
 use crate::exit;
 
 /// Runs the program with the process's own arguments.
@@ -26,6 +28,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::main(*args),
+        Command::Demo => demo::main().map_err(Failure::from),
+        Command::DemoPostinstall => demo::postinstall().map_err(Failure::from),
         Command::Doctor => doctor::main(),
         Command::Policy(command) => policy::main(command),
     };
@@ -44,7 +48,7 @@ type Failure = Box<dyn std::error::Error>;
 /// Tells what went wrong on standard error, every line with our name in front.
 fn complain(error: &(dyn std::error::Error + 'static)) {
     let mut text = crate::connection::chain(error);
-    if let Some(error) = error.downcast_ref::<crate::app::AppError>() {
+    if let Some(error) = error.downcast_ref::<AppError>() {
         for missing in error.missing() {
             text.push_str("\nmissing: ");
             text.push_str(missing);
@@ -53,6 +57,10 @@ fn complain(error: &(dyn std::error::Error + 'static)) {
             text.push_str("\nremedy: ");
             text.push_str(remedy);
         }
+    }
+    if let Some(remedy) = error.downcast_ref::<DemoError>().and_then(DemoError::remedy) {
+        text.push_str("\nremedy: ");
+        text.push_str(&remedy);
     }
     say(&text);
 }

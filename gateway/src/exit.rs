@@ -12,3 +12,6 @@ pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 /// Added to the number of the signal that killed the job.
 pub const SIGNAL_BASE: u8 = 128;
+
+/// The demo: something got out of the jail, or the honest part of the job failed.
+pub const LEAKED: u8 = 1;

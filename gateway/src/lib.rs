@@ -5,6 +5,7 @@ pub mod audit;
 pub mod cli;
 pub mod connection;
 pub mod counters;
+pub mod demo;
 pub mod exit;
 pub mod frame;
 pub mod listener;

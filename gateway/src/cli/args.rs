@@ -22,6 +22,11 @@ pub(super) enum Command {
     /// Say what this machine can do, each missing thing with its remedy
     #[command(after_help = "Exit status: 0 if `cijail-net run` works here, 1 if not.")]
     Doctor,
+    /// Show the jail at work: a hostile program in a miniature internet, offline and without root
+    Demo,
+    /// The hostile program of the demo
+    #[command(hide = true)]
+    DemoPostinstall,
     /// Check a policy, or ask what it says
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -32,7 +32,7 @@ pub(crate) use report::chain;
 const TENTATIVE: Patience =
     Patience { first: Duration::from_millis(30), pause: Some(Duration::from_millis(100)) };
 /// How long each byte to an address that stands for no allowed host is waited for.
-const HOPELESS: Duration = Duration::from_millis(500);
+const HOPELESS: Duration = Duration::from_millis(300);
 
 /// A connection that capture brings.
 #[derive(Debug)]
@@ -106,7 +106,8 @@ impl Connection<'_> {
     /// Reads what the job says first and hands over; `received` came before, from the same stream.
     async fn run(mut self, received: Vec<u8>) {
         let policy = &*self.context.policy;
-        let opaque = self.target().may_be_opaque(policy);
+        // In monitor mode everything passes, so that anything may be opaque.
+        let opaque = policy.mode() == Mode::Monitor || self.target().may_be_opaque(policy);
         let named = self.target().may_be_named(policy);
         let patience = match (opaque, named) {
             (true, _) => TENTATIVE,
@@ -127,7 +128,7 @@ impl Connection<'_> {
             }
             Sniffed::Protocol(protocol, received) => self.speak(protocol, received).await,
             Sniffed::Malformed(why, received) => self.malformed(why, received).await,
-            Sniffed::Limit(why) => self.too_much(why),
+            Sniffed::Limit(why, received) => self.too_much(why, received).await,
             Sniffed::Broken => {}
         }
     }
@@ -137,12 +138,12 @@ impl Connection<'_> {
         self.pass(Kind::Tcp, judged, received, Some(why)).await;
     }
 
-    fn too_much(self, why: &'static str) {
+    async fn too_much(self, why: &'static str, received: Vec<u8>) {
         let mut judged = self.target().malformed(&self.context.policy);
         if let Err(denied) = &mut judged.verdict {
             denied.reason = Reason::Limit;
         }
-        self.refuse(Kind::Tcp, &judged, why);
+        self.pass(Kind::Tcp, judged, received, Some(why)).await;
     }
 
     async fn speak(self, protocol: Protocol, received: Vec<u8>) {
@@ -235,7 +236,7 @@ impl Connection<'_> {
     async fn tentative(mut self, mut received: Vec<u8>) {
         let policy = &*self.context.policy;
         let judged = self.target().opaque(policy);
-        let upstream = match self.context.dialer.dial(&judged.destination).await {
+        let upstream = match self.context.dialer.dial(&self.way_through(&judged)).await {
             Ok(upstream) => upstream,
             Err(error) => {
                 let mut report = self.report(Kind::Tcp, &judged);
@@ -261,7 +262,7 @@ impl Connection<'_> {
                 Sniffed::Quiet(all) => received = all,
                 Sniffed::Protocol(protocol, all) => return self.speak(protocol, all).await,
                 Sniffed::Malformed(why, all) => return self.malformed(why, all).await,
-                Sniffed::Limit(why) => return self.too_much(why),
+                Sniffed::Limit(why, all) => return self.too_much(why, all).await,
                 Sniffed::Broken => break Vec::new(),
             }
         };

@@ -23,7 +23,7 @@ pub(super) enum Sniffed {
     /// The job broke the connection.
     Broken,
     /// Too many bytes, or too slow.
-    Limit(&'static str),
+    Limit(&'static str, Vec<u8>),
 }
 
 /// How long the job is waited for.
@@ -55,7 +55,7 @@ pub(super) async fn sniff(
     let mut whole = (!received.is_empty()).then(|| Instant::now() + limits.sniff_timeout);
     loop {
         if received.len() >= limits.sniff_bytes {
-            return Sniffed::Limit("too many bytes before it was clear what is spoken");
+            return Sniffed::Limit("too many bytes before it was clear what is spoken", received);
         }
         let now = Instant::now();
         let pause = if received.is_empty() { Some(patience.first) } else { patience.pause };
@@ -66,7 +66,7 @@ pub(super) async fn sniff(
         };
         match timeout_at(deadline, read_more(stream, &mut received, limits.sniff_bytes)).await {
             Err(_) if whole.is_some_and(|whole| whole <= deadline) => {
-                return Sniffed::Limit("too slow in telling what is spoken");
+                return Sniffed::Limit("too slow in telling what is spoken", received);
             }
             Err(_) => return Sniffed::Quiet(received),
             Ok(Err(_)) => return Sniffed::Broken,

@@ -28,6 +28,7 @@ const KEPT: &[u32] = &[
     31, // CAP_SETFCAP
 ];
 const CAP_KILL: u32 = 5;
+const CAP_NET_RAW: u32 = 13;
 /// The kernel refuses to look at capabilities past its last one, which ends the loop before this.
 const LAST_POSSIBLE: u32 = 63;
 /// _LINUX_CAPABILITY_VERSION_3 (linux/capability.h).
@@ -70,6 +71,17 @@ pub(super) fn keep_only_kill() -> io::Result<()> {
     sets.permitted &= 1 << CAP_KILL;
     sets.effective &= 1 << CAP_KILL;
     write_sets(sets)
+}
+
+/// Lets the programs that the calling thread starts open raw sockets, whoever it runs as: they
+/// would lose that capability otherwise, as they are not root in their user namespace.
+pub(crate) fn bequeath_raw_sockets() -> io::Result<()> {
+    let mut sets = read_sets()?;
+    sets.inheritable |= 1 << CAP_NET_RAW;
+    write_sets(sets)?;
+    // SAFETY: prctl with integer arguments touches no memory of ours.
+    let result = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Becomes another user, for good.

@@ -33,6 +33,7 @@ use crate::error::{During, Error, Result, Step};
 use crate::net::{Family, Network};
 use crate::userns::Privilege;
 
+pub(crate) use capabilities::bequeath_raw_sockets;
 pub(crate) use capabilities::effective as effective_capabilities;
 pub use control::{Event, Order};
 pub use mounts::{MountPlan, default_masks};

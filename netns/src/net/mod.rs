@@ -11,6 +11,7 @@ mod raw;
 mod setup;
 mod sockets;
 pub(crate) mod trial;
+mod world;
 
 pub use datagram::{CapturedDatagram, DatagramSocket};
 pub(crate) use namespace::enter_network;
@@ -20,3 +21,4 @@ pub use plan::{
 };
 pub use raw::RawSender;
 pub use setup::{Building, Family, LoopbackListener, Network, NetworkRequest, start};
+pub use world::{FrameRecorder, WORLD_GATEWAY, WORLD_HOST, World};
