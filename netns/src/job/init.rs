@@ -59,8 +59,9 @@ fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
 /// the request: process ids do not cross the namespace.
 fn die_with_gateway(control: &OwnedFd) -> Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL).during(Step::Control, "tying init to the gateway")?;
-    match recv(control.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
-        Err(nix::Error::EAGAIN) => Ok(()),
+    match recv(control.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        // The network may be there already.
+        Ok(1..) | Err(nix::Error::EAGAIN) => Ok(()),
         _ => Err(Error::new(Step::Control, "the gateway is gone", io::ErrorKind::BrokenPipe)),
     }
 }

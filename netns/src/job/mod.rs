@@ -123,11 +123,15 @@ impl Job {
     /// The control socket broke.
     pub fn event(&self) -> Result<Option<Event>> {
         let mut buffer = [0; control::MAX_MESSAGE];
-        match recv(self.control.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-            Ok(0) | Err(nix::Error::ECONNRESET) => Ok(Some(Event::Gone)),
-            Ok(length) => Ok(Event::decode(&buffer[..length])),
-            Err(nix::Error::EAGAIN) => Ok(None),
-            Err(error) => Err(Error::new(Step::Control, "reading from the job's init", error)),
+        loop {
+            match recv(self.control.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) => return Ok(Some(Event::Gone)),
+                Ok(length) => return Ok(Event::decode(&buffer[..length])),
+                // Said once, when init ended with an order unread, and before what init said last.
+                Err(nix::Error::ECONNRESET | nix::Error::EINTR) => {}
+                Err(nix::Error::EAGAIN) => return Ok(None),
+                Err(error) => return Err(Error::new(Step::Control, "reading from the job's init", error)),
+            }
         }
     }
 
