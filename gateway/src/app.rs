@@ -114,7 +114,8 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
         announce(&plan.policy);
     }
     let terminal = Terminal::controlling();
-    let (masked_directories, masked_files) = default_masks(identity::runtime_directory().as_deref());
+    let (masked_directories, mut masked_files) = default_masks();
+    masked_files.extend(identity::agent_sockets());
     let caller = supervise::Caller {
         program: plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
         foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
@@ -125,7 +126,13 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
         env: plan.env,
         directory: plan.directory,
         user: plan.user,
-        mounts: MountPlan { files: resolution.files, masked_directories, masked_files },
+        mounts: MountPlan {
+            files: resolution.files,
+            masked_directories,
+            masked_files,
+            runtime_directory: identity::runtime_directory(),
+            guard_kernel: netns::job::is_root(),
+        },
         foreground: caller.foreground,
         terminal: caller.terminal.clone(),
     };

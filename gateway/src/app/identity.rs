@@ -1,7 +1,7 @@
 //! Users, by the files of the host.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use netns::job::{Gid, Uid, User};
 
@@ -41,9 +41,16 @@ fn parse_user(wanted: &str, passwd: &str, group: &str) -> Option<User> {
     Some(User { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid), groups })
 }
 
-/// Where the caller's session keeps its sockets.
+/// The caller's runtime directory, if it is beneath the directory that is masked.
 pub(super) fn runtime_directory() -> Option<PathBuf> {
-    std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute())
+    let path = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
+    let plain = path.components().all(|part| !matches!(part, Component::ParentDir));
+    (plain && path.starts_with("/run/user")).then_some(path)
+}
+
+/// Sockets of agents that the caller's environment names.
+pub(super) fn agent_sockets() -> Vec<PathBuf> {
+    std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::relay::udp::Flows;
 use crate::upstream::{Dialer, ParentProxies};
 
 /// How long the job's last bytes may take to be sent on after its end.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN: Duration = Duration::from_secs(1);
 /// The state of a listening socket in `/proc/net/tcp` (include/net/tcp_states.h).
 const TCP_LISTEN: &str = "0A";
 
@@ -46,12 +46,15 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
             runtime.block_on(async {
                 let uploads = Uploads::default();
                 let context = context(policy, proxies, audit, uploads.clone());
-                let supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
+                let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
                 let network = network?.finish()?;
                 job.attach(&network)?;
                 listen(network, &context).map_err(AppError::Gateway)?;
                 let end = supervisor.run().await?;
-                uploads.drained(DRAIN).await;
+                tokio::select! {
+                    () = uploads.drained(DRAIN) => {}
+                    () = supervisor.signalled() => {}
+                }
                 Ok(end)
             })
             // Dropping the runtime ends every connection and writes its record.

@@ -31,8 +31,9 @@ pub(super) fn finish(end: End) -> u8 {
     if let Some(terminal) = &end.terminal {
         terminal.take_back();
         if let Some(signal) = end.keyboard {
-            // The terminal sent it to the job's group alone; without us it would have reached ours.
-            signals::repeat_to_own_group(signal);
+            // The terminal sent it to the job's group alone; without us it would have reached ours, and
+            // ended us: a shell goes by how its command died.
+            signals::die_with_own_group(signal);
         }
     }
     end.status
@@ -54,15 +55,17 @@ pub(super) struct Supervisor<'a> {
     control: AsyncFd<&'a Job>,
     signals: Receiver<i32>,
     caller: Caller,
+    /// Somebody stopped us, and the stop went on to the job.
+    stopping: bool,
 }
 
 impl<'a> Supervisor<'a> {
     pub(super) fn new(job: &'a Job, caller: Caller) -> io::Result<Supervisor<'a>> {
-        Ok(Supervisor { job, control: netns::watch(job)?, signals: forwarded()?, caller })
+        Ok(Supervisor { job, control: netns::watch(job)?, signals: forwarded()?, caller, stopping: false })
     }
 
     /// Until the job and everything that it started is gone.
-    pub(super) async fn run(mut self) -> Result<End, AppError> {
+    pub(super) async fn run(&mut self) -> Result<End, AppError> {
         let mut end = None;
         loop {
             let event = tokio::select! {
@@ -90,10 +93,21 @@ impl<'a> Supervisor<'a> {
         }
         let (status, killed_by) = end.ok_or(AppError::InitKilled)?;
         let keyboard = killed_by.filter(|signal| self.caller.foreground && signals::is_keyboard(*signal));
-        Ok(End { status, keyboard, terminal: self.caller.terminal.filter(|_| self.caller.foreground) })
+        Ok(End { status, keyboard, terminal: self.held_terminal() })
     }
 
-    fn not_executed(self, errno: i32) -> Result<End, AppError> {
+    /// Until somebody sends us a signal.
+    pub(super) async fn signalled(&mut self) {
+        // The channel is open as long as we are.
+        let _ = self.signals.recv().await;
+    }
+
+    /// The terminal, if the job has had its foreground.
+    fn held_terminal(&self) -> Option<Terminal> {
+        self.caller.terminal.clone().filter(|_| self.caller.foreground)
+    }
+
+    fn not_executed(&self, errno: i32) -> Result<End, AppError> {
         let error = io::Error::from_raw_os_error(errno);
         let not_found = error.kind() == io::ErrorKind::NotFound;
         let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
@@ -101,17 +115,23 @@ impl<'a> Supervisor<'a> {
         let line = format!("cijail-net: cannot run {}: {why}\n", printable(&self.caller.program));
         // The status tells as well.
         let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
-        Ok(End { status, keyboard: None, terminal: self.caller.terminal.filter(|_| self.caller.foreground) })
+        Ok(End { status, keyboard: None, terminal: self.held_terminal() })
     }
 
     /// Passes a signal of ours on to the job.
-    fn forward(&self, signal: i32) -> Result<(), AppError> {
+    fn forward(&mut self, signal: i32) -> Result<(), AppError> {
+        self.stopping = signal == signals::TERMINAL_STOP;
         Ok(self.job.order(Order::Signal(signal))?)
     }
 
     /// The job was stopped: stop as well, so that the caller's shell notices, and go on with it.
     fn stopped(&mut self, signal: i32) -> Result<(), AppError> {
         let job = self.job;
+        // Without a terminal nobody watches whether we stop, unless he asked for it.
+        if self.caller.terminal.is_none() && !self.stopping {
+            return Ok(());
+        }
+        self.stopping = false;
         if let Some(terminal) = &self.caller.terminal {
             if signals::wants_terminal(signal) && !self.caller.foreground && terminal.is_ours() {
                 self.caller.foreground = true;

@@ -13,8 +13,9 @@ mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use dns::Outcome;
 pub use escape::printable;
@@ -22,6 +23,8 @@ pub use event::{Event, Kind};
 pub use pending::Pending;
 pub use sink::{Format, LogError, Sinks};
 
+/// How long the end of a run waits for the log's last lines.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Events that may wait for the writer.
 const QUEUE: usize = 16_384;
 
@@ -50,6 +53,8 @@ enum Message {
 pub struct Writer {
     audit: Audit,
     thread: JoinHandle<Result<(), LogError>>,
+    /// Disconnected once the writer has ended.
+    done: Receiver<()>,
 }
 
 /// Starts the writer.
@@ -61,7 +66,9 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
     let (sender, receiver) = channel();
     let shared = Arc::<Shared>::default();
     let written = shared.clone();
+    let (alive, done) = channel();
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
+        let _alive: Sender<()> = alive;
         for message in receiver {
             match message {
                 Message::Event(event) => {
@@ -74,7 +81,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         }
         sinks.finish()
     })?;
-    Ok(Writer { audit: Audit { sender, shared }, thread })
+    Ok(Writer { audit: Audit { sender, shared }, thread, done })
 }
 
 impl Audit {
@@ -117,6 +124,9 @@ impl Writer {
     pub fn finish(self) -> Result<(), LogError> {
         // The writer cannot be gone: it ends only on this message.
         let _ = self.audit.sender.send(Message::End);
+        if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            return Err(LogError::Stuck);
+        }
         let written = self.thread.join().unwrap_or(Err(LogError::Panicked));
         match self.audit.shared.lost.load(Ordering::Relaxed) {
             0 => written,

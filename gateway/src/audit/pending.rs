@@ -41,6 +41,11 @@ impl Pending {
         }
     }
 
+    /// Sends nothing after all.
+    pub fn withdraw(mut self) {
+        self.event = None;
+    }
+
     /// Notes that what was let through did not reach the other side. A name of which every address
     /// is refused is a denial like any other.
     pub fn failed(&mut self, reason: Reason, detail: String) {

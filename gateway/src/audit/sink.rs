@@ -30,6 +30,9 @@ pub enum LogError {
     /// Events came faster than they could be written.
     #[error("{0} events were not logged, as they came faster than the log could be written")]
     Lost(u64),
+    /// Standard error or the file takes nothing any more.
+    #[error("the log's destination takes no more lines: its last ones are lost")]
+    Stuck,
     /// The writer has a bug.
     #[error("the log's writer panicked")]
     Panicked,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
@@ -29,6 +29,12 @@ use crate::upstream::{Destination, HttpProxy};
 use body::{Body, Watched};
 use head::Asked;
 use io::{Counted, Prefixed};
+
+/// Header fields in one head, far above what honest servers send.
+const MAX_HEADERS: usize = 1000;
+
+/// Why a request did not reach the other side.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the requests of one connection share.
 struct Session {
@@ -67,6 +73,7 @@ pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
     // What breaks the connection has its record already, or was never a request.
     let _ = hyper::server::conn::http1::Builder::new()
         .preserve_header_case(true)
+        .max_headers(MAX_HEADERS)
         .half_close(true)
         .serve_connection(TokioIo::new(Prefixed::new(received, stream)), service)
         .with_upgrades()
@@ -81,7 +88,7 @@ impl Session {
         let mode = self.context.policy.mode();
         let mut report =
             Report::new(&self.context.audit, mode, Kind::Http, self.original_dst, &judged, started);
-        report.request(asked.method.as_str(), asked.url(), asked.port);
+        report.request(asked.method.as_str(), asked.url());
         if let Some(fault) = asked.fault {
             report.detail(fault);
         }
@@ -128,33 +135,41 @@ impl Session {
         asked: &Asked,
         destination: Destination,
         report: Report,
-    ) -> Result<Response<Body>, (Report, Reason, Box<dyn std::error::Error + Send + Sync>)> {
+    ) -> Result<Response<Body>, (Report, Reason, Failed)> {
         let upgrade = asked.upgrade.then(|| hyper::upgrade::on(&mut request));
+        let (parts, body) = request.into_parts();
+        // A request without a body that changes nothing may be sent once more.
+        let again = (body.is_end_stream() && parts.method.is_idempotent()).then(|| parts.clone());
         let mut slot = self.upstream.lock().await;
-        let mut upstream = match slot.take() {
+        let reused = match slot.take() {
             Some(mut upstream) if upstream.destination == destination => {
-                match upstream.sender.ready().await {
-                    Ok(()) => Some(upstream),
-                    Err(_) => None,
-                }
+                upstream.sender.ready().await.ok().map(|()| upstream)
             }
             _ => None,
         };
-        if upstream.is_none() {
+        let fresh = reused.is_none();
+        let mut upstream = match reused {
+            Some(upstream) => upstream,
+            None => match self.connect(destination.clone()).await {
+                Ok(upstream) => upstream,
+                Err((reason, error)) => return Err((report, reason, error)),
+            },
+        };
+        let body = body::outgoing(body, self.context.uploads.begin());
+        let mut before = (upstream.counters.up(), upstream.counters.down());
+        let mut answered = upstream.send(Request::from_parts(parts, body), asked).await;
+        // The other side closes idle connections at any time, also just as one is used again.
+        if let (Err(_), false, Some(parts)) = (&answered, fresh, again) {
             match self.connect(destination).await {
-                Ok(connected) => upstream = Some(connected),
+                Ok(connected) => upstream = connected,
                 Err((reason, error)) => return Err((report, reason, error)),
             }
+            before = (0, 0);
+            answered = upstream.send(Request::from_parts(parts, body::empty()), asked).await;
         }
-        let Some(mut upstream) = upstream else {
-            return Err((report, Reason::UpstreamFailed, "no connection".into()));
-        };
-        let outgoing = head::outgoing(request, asked, upstream.proxy.as_ref())
-            .map(|body| body::outgoing(body, self.context.uploads.begin()));
-        let before = (upstream.counters.up(), upstream.counters.down());
-        let response = match upstream.sender.send_request(outgoing).await {
+        let response = match answered {
             Ok(response) => response,
-            Err(error) => return Err((report, Reason::UpstreamFailed, Box::new(error))),
+            Err(error) => return Err((report, Reason::UpstreamFailed, error.into())),
         };
         let watched = Watched::new(report, upstream.counters.clone(), before);
         *slot = Some(upstream);
@@ -164,10 +179,7 @@ impl Session {
         })
     }
 
-    async fn connect(
-        &self,
-        destination: Destination,
-    ) -> Result<Upstream, (Reason, Box<dyn std::error::Error + Send + Sync>)> {
+    async fn connect(&self, destination: Destination) -> Result<Upstream, (Reason, Failed)> {
         let dialed = self
             .context
             .dialer
@@ -178,6 +190,7 @@ impl Session {
         let io = TokioIo::new(Counted::new(dialed.stream, counters.clone()));
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
             .preserve_header_case(true)
+            .max_headers(MAX_HEADERS)
             .handshake(io)
             .await
             .map_err(|error| (Reason::UpstreamFailed, error.into()))?;
@@ -186,6 +199,12 @@ impl Session {
             let _ = connection.with_upgrades().await;
         });
         Ok(Upstream { destination, sender, proxy: dialed.http_proxy, counters })
+    }
+}
+
+impl Upstream {
+    async fn send(&mut self, request: Request<Body>, asked: &Asked) -> hyper::Result<Response<Incoming>> {
+        self.sender.send_request(head::outgoing(request, asked, self.proxy.as_ref())).await
     }
 }
 

@@ -9,6 +9,8 @@ use crate::sniff::authority::{Authority, Host};
 use crate::sniff::client_hello::ServerName;
 use crate::upstream::Destination;
 
+const DNS_PORT: u16 = 53;
+
 /// A decision about a connection or a request.
 #[derive(Debug, Clone)]
 pub struct Judged<'p> {
@@ -66,8 +68,8 @@ impl<'a> Target<'a> {
                 if let Some(mismatch) = self.mismatch(name) {
                     return mismatch;
                 }
-                let request = Request::Tls { name, port: self.original_dst.port() };
-                self.named(policy, name, &request)
+                let port = self.original_dst.port();
+                self.named(policy, name, port, &Request::Tls { name, port })
             }
             ServerName::Absent => self.unnamed(policy, Reason::NoSni, None),
             ServerName::Invalid(text, _) => self.unnamed(policy, Reason::Malformed, Some(text.clone())),
@@ -90,9 +92,7 @@ impl<'a> Target<'a> {
                     return mismatch;
                 }
                 let request = Request::Http { scheme: Scheme::Http, host: name, port, method, path };
-                let mut judged = self.named(policy, name, &request);
-                judged.destination = self.towards(name, port);
-                judged
+                self.named(policy, name, port, &request)
             }
             Host::Address(address) => {
                 if self.tunnel.is_some() {
@@ -113,6 +113,10 @@ impl<'a> Target<'a> {
                 return self.address(policy, SocketAddr::new(*address, port), Some(address.to_string()));
             }
         };
+        if port == DNS_PORT {
+            // Bytes to a DNS server would go round the filter of names.
+            return self.denied(Reason::ProtocolNotAllowed, Some(name.to_string()));
+        }
         let tls = Request::Tls { name, port };
         let plain = Request::Http { scheme: Scheme::Http, host: name, port, method: "GET", path: "/" };
         let opaque = Request::Tcp { name, port };
@@ -178,16 +182,17 @@ impl<'a> Target<'a> {
         })
     }
 
-    fn named<'p>(&self, policy: &'p Policy, name: &Name, request: &Request<'_>) -> Judged<'p> {
-        let destination = self.towards(name, self.original_dst.port());
+    fn named<'p>(&self, policy: &'p Policy, name: &Name, port: u16, request: &Request<'_>) -> Judged<'p> {
+        let destination = self.towards(name, port);
         let verdict = judge(policy, request);
         let Err(why) = verdict else {
             return Judged { verdict, destination, name: Some(name.to_string()) };
         };
-        // A rule for the address lets those names through that the job may know: a foreign one may
-        // be another customer of the same server.
+        // A rule for the address lets those names through, to that address, which the job may know
+        // and no rule limits: a foreign one may be another customer of the same server.
         let known = matches!(policy.judge(&Request::Resolve { name }), Verdict::Allow(_));
-        if known && why.rule.is_none() && self.tunnel.is_none() {
+        let unlimited = why.rule.is_none() && why.reason == Reason::NotAllowed;
+        if known && unlimited && port == self.original_dst.port() {
             let address = self.address(policy, self.original_dst, Some(name.to_string()));
             if address.verdict.is_ok() {
                 return address;

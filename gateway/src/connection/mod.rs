@@ -6,6 +6,7 @@ pub mod judge;
 mod report;
 mod sniffing;
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,11 +16,11 @@ use policy::{Mode, Name, Policy, Reason};
 use tokio::net::TcpStream;
 
 use crate::audit::{Audit, Kind};
-use crate::relay::{Upload, Uploads, relay, reset, write_all};
+use crate::counters::Counters;
+use crate::relay::{Ended, Upload, Uploads, relay, reset, write_all};
 use crate::sniff::authority::{Authority, Host};
-use crate::sniff::http_head::HostField;
 use crate::sniff::target::Target as HttpTarget;
-use crate::sniff::{Protocol, RequestHead};
+use crate::sniff::{Opening, Protocol, RequestHead, Sniff, opening};
 use crate::upstream::{Destination, Dialer};
 
 use judge::{Judged, Target};
@@ -31,6 +32,8 @@ pub(crate) use report::chain;
 /// How long a job that may send opaque bytes is waited for before the other side may speak.
 const TENTATIVE: Patience =
     Patience { first: Duration::from_millis(30), pause: Some(Duration::from_millis(100)) };
+/// What is wrong with a head that never ends.
+const CUT: &str = "ended within its first message";
 /// How long each byte to an address that stands for no allowed host is waited for.
 const HOPELESS: Duration = Duration::from_millis(300);
 
@@ -69,6 +72,8 @@ struct Connection<'a> {
     synthetic: bool,
     /// The host of a CONNECT that encloses what is read now.
     tunnel: Option<Name>,
+    /// What is read now is inside a CONNECT.
+    tunnelled: bool,
     upload: Option<Upload>,
     started: Instant,
 }
@@ -87,6 +92,7 @@ pub async fn serve(context: &Context, accepted: Accepted) {
         names,
         synthetic,
         tunnel: None,
+        tunnelled: false,
         upload: Some(context.uploads.begin()),
         started: Instant::now(),
     };
@@ -104,7 +110,7 @@ impl Connection<'_> {
     }
 
     /// Reads what the job says first and hands over; `received` came before, from the same stream.
-    async fn run(mut self, received: Vec<u8>) {
+    async fn run(self, received: Vec<u8>) {
         let policy = &*self.context.policy;
         // In monitor mode everything passes, so that anything may be opaque.
         let opaque = policy.mode() == Mode::Monitor || self.target().may_be_opaque(policy);
@@ -114,8 +120,9 @@ impl Connection<'_> {
             (false, true) => Patience { first: policy.limits().idle_timeout, pause: None },
             (false, false) => Patience { first: HOPELESS, pause: Some(HOPELESS) },
         };
-        match sniff(&mut self.stream, received, policy.limits(), patience).await {
+        match sniff(&self.stream, received, policy.limits(), patience).await {
             Sniffed::Quiet(received) if opaque => self.tentative(received).await,
+            Sniffed::Ended(received) if cut_head(&received) => self.malformed(CUT, received).await,
             Sniffed::Ended(received) if opaque => {
                 let judged = self.target().opaque(policy);
                 self.pass(Kind::Tcp, judged, received, None).await;
@@ -171,28 +178,8 @@ impl Connection<'_> {
                 let authority = authority.clone();
                 self.connect(authority, &head, received).await;
             }
-            // Requests to an allowed address are its own business, but for those to a proxy there.
-            HttpTarget::Origin { .. } | HttpTarget::Asterisk
-                if self.tunnel.is_none() && self.address_allowed(&head) =>
-            {
-                let judged = self.target().opaque(&self.context.policy);
-                self.pass(Kind::Http, judged, received, None).await;
-            }
             _ => http::serve(self, received).await,
         }
-    }
-
-    /// Whether a rule for the address itself lets the request through, and no rule denies its host.
-    fn address_allowed(&self, head: &RequestHead) -> bool {
-        let policy = &self.context.policy;
-        let host = if let HostField::One(authority) = &head.host { Some(authority) } else { None };
-        let judged = self.target().http(policy, host, self.original_dst.port(), &head.method, "/");
-        let by_address = matches!(judged.destination, Destination::Address(_));
-        let opaque = self.target().opaque(policy);
-        judged.verdict.is_ok()
-            && by_address
-            && matches!(opaque.destination, Destination::Address(_))
-            && opaque.verdict.is_ok()
     }
 
     /// Answers a CONNECT as a proxy would, whatever proxy the job meant, and judges what is inside.
@@ -201,9 +188,12 @@ impl Connection<'_> {
         let port = authority.port.unwrap_or(self.original_dst.port());
         let judged = self.target().tunnel(&context.policy, &authority, port);
         let passes = judged.verdict.is_ok() || context.policy.mode() == Mode::Monitor;
-        if !passes || self.tunnel.is_some() {
+        if !passes || self.tunnelled {
             let mut report = self.report(Kind::Http, &judged);
-            report.request("CONNECT", format!("{authority}"), port);
+            if self.tunnelled {
+                report.detail("CONNECT within CONNECT");
+            }
+            report.request("CONNECT", format!("{authority}"));
             let text = denial::http_response(&format!("CONNECT {authority}"), &report, head.version);
             // The job may have hung up; the denial is recorded all the same.
             let _ = write_all(&self.stream, &text).await;
@@ -214,6 +204,7 @@ impl Connection<'_> {
             return;
         }
         received.drain(..head.length.min(received.len()));
+        self.tunnelled = true;
         match authority.host {
             Host::Name(name) => {
                 self.names = context.dns.names_of(self.original_dst.ip());
@@ -232,48 +223,68 @@ impl Connection<'_> {
 
     /// Opaque bytes may pass, and what the job sent so far could still become TLS or HTTP. It goes
     /// on its way: a head that is not complete makes no server act. What completes it is held back
-    /// and judged, and then said anew on another connection.
-    async fn tentative(mut self, mut received: Vec<u8>) {
+    /// and judged, and then said anew on another connection. What upstream says meanwhile reaches
+    /// the job, and decides nothing.
+    async fn tentative(mut self, received: Vec<u8>) {
         let policy = &*self.context.policy;
         let judged = self.target().opaque(policy);
+        let mut report = self.report(Kind::Tcp, &judged);
         let upstream = match self.context.dialer.dial(&self.way_through(&judged)).await {
             Ok(upstream) => upstream,
             Err(error) => {
-                let mut report = self.report(Kind::Tcp, &judged);
                 report.failed(error.reason(), &error);
                 reset(&self.stream);
                 return;
             }
         };
-        let mut forwarded = 0;
-        let opaque = loop {
-            if write_all(&upstream, &received[forwarded..]).await.is_err() {
-                break received;
-            }
-            forwarded = received.len();
-            tokio::select! {
-                biased;
-                _ = self.stream.readable() => {}
-                // What the other side says settles it: servers of TLS and HTTP wait for a whole head.
-                _ = upstream.readable() => break received,
-            }
-            match sniff(&mut self.stream, received, policy.limits(), TENTATIVE).await {
-                Sniffed::Protocol(Protocol::Opaque, all) | Sniffed::Ended(all) => break all,
-                Sniffed::Quiet(all) => received = all,
-                Sniffed::Protocol(protocol, all) => return self.speak(protocol, all).await,
-                Sniffed::Malformed(why, all) => return self.malformed(why, all).await,
-                Sniffed::Limit(why, all) => return self.too_much(why, all).await,
-                Sniffed::Broken => break Vec::new(),
-            }
-        };
-        let report = self.report(Kind::Tcp, &judged);
-        report.counters().add_up(opaque.len());
-        let rest = opaque.get(forwarded..).unwrap_or_default();
-        if write_all(&upstream, rest).await.is_err() {
-            reset(&self.stream);
-            return;
+        let counters = report.counters();
+        let upload = self.upload.take();
+        let idle = policy.limits().idle_timeout;
+        let opening = self.open_opaquely(&upstream, received, &counters);
+        let relayed = relay(&self.stream, &upstream, &counters, idle, opening, || drop(upload)).await;
+        let Err(Ended::Refused(instead)) = relayed else { return };
+        // The other connection has a record of its own, unless upstream has spoken on this one.
+        if counters.down() == 0 {
+            report.withdraw();
         }
-        self.splice(&upstream, &report).await;
+        drop(upstream);
+        match instead {
+            Sniffed::Protocol(protocol, all) if counters.down() == 0 => self.speak(protocol, all).await,
+            Sniffed::Protocol(_, all) => self.malformed("TLS or HTTP after the server spoke", all).await,
+            Sniffed::Malformed(why, all) => self.malformed(why, all).await,
+            Sniffed::Limit(why, all) => self.too_much(why, all).await,
+            Sniffed::Ended(all) => self.malformed(CUT, all).await,
+            Sniffed::Quiet(_) | Sniffed::Broken => reset(&self.stream),
+        }
+    }
+
+    /// Sends on what cannot be a complete head, until it is clear that there is none; otherwise
+    /// what it is instead.
+    async fn open_opaquely(
+        &self,
+        upstream: &TcpStream,
+        mut received: Vec<u8>,
+        counters: &Counters,
+    ) -> Result<(), Sniffed> {
+        let mut forwarded = 0;
+        loop {
+            let rest = received.get(forwarded..).unwrap_or_default();
+            counters.add_up(rest.len());
+            write_all(upstream, rest).await.map_err(|_| Sniffed::Broken)?;
+            forwarded = received.len();
+            self.stream.readable().await.map_err(|_| Sniffed::Broken)?;
+            let sniffed = sniff(&self.stream, received, self.context.policy.limits(), TENTATIVE).await;
+            match sniffed {
+                Sniffed::Quiet(all) => received = all,
+                Sniffed::Ended(all) if cut_head(&all) => return Err(Sniffed::Ended(all)),
+                Sniffed::Protocol(Protocol::Opaque, all) | Sniffed::Ended(all) => {
+                    let rest = all.get(forwarded..).unwrap_or_default();
+                    counters.add_up(rest.len());
+                    return write_all(upstream, rest).await.map_err(|_| Sniffed::Broken);
+                }
+                instead => return Err(instead),
+            }
+        }
     }
 
     /// Relays what was received and everything after it, if the verdict lets it.
@@ -320,7 +331,7 @@ impl Connection<'_> {
         let upload = self.upload.take();
         let idle = self.context.policy.limits().idle_timeout;
         // A side that broke has been passed on as a reset; the record has the octets.
-        let _ = relay(&self.stream, upstream, &counters, idle, || drop(upload)).await;
+        let _ = relay(&self.stream, upstream, &counters, idle, ready(Ok::<_, ()>(())), || drop(upload)).await;
     }
 
     fn refuse(&self, kind: Kind, judged: &Judged<'_>, why: &str) {
@@ -344,6 +355,13 @@ impl Connection<'_> {
         let mode = self.context.policy.mode();
         Report::new(&self.context.audit, mode, kind, self.original_dst, judged, self.started)
     }
+}
+
+/// Whether bytes that nothing will follow are the beginning of a TLS or HTTP head: some servers
+/// serve it at the end of the stream.
+fn cut_head(received: &[u8]) -> bool {
+    let ended = [received, b"\r\n"].concat();
+    !received.is_empty() && !matches!(opening(&ended), Sniff::Complete(Opening::Opaque))
 }
 
 /// Closes a stream so that its last words arrive: unread bytes would turn the close into a reset,

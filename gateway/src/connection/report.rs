@@ -55,12 +55,16 @@ impl Report {
     }
 
     /// Notes the request.
-    pub(super) fn request(&mut self, method: &str, url: String, port: u16) {
+    pub(super) fn request(&mut self, method: &str, url: String) {
         self.0.amend(|event| {
             event.method = Some(method.to_owned());
             event.url = Some(url);
-            event.port = Some(port);
         });
+    }
+
+    /// Takes the record back: another one will tell it.
+    pub(super) fn withdraw(self) {
+        self.0.withdraw();
     }
 
     /// Notes that what was let through did not reach the other side.

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::BufMut;
 use policy::Limits;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -35,12 +35,12 @@ pub(super) struct Patience {
     pub(super) pause: Option<Duration>,
 }
 
-/// Octets of the first read; most first flights fit.
+/// Octets that room is made for; most first flights fit.
 const FIRST_READ: usize = 2048;
 
 /// Sniffs, beginning with what was already received.
 pub(super) async fn sniff(
-    stream: &mut TcpStream,
+    stream: &TcpStream,
     mut received: Vec<u8>,
     limits: &Limits,
     patience: Patience,
@@ -51,7 +51,6 @@ pub(super) async fn sniff(
     {
         return sniffed;
     }
-    received.reserve(FIRST_READ);
     let mut whole = (!received.is_empty()).then(|| Instant::now() + limits.sniff_timeout);
     loop {
         if received.len() >= limits.sniff_bytes {
@@ -80,9 +79,17 @@ pub(super) async fn sniff(
     }
 }
 
-async fn read_more(stream: &mut TcpStream, received: &mut Vec<u8>, bound: usize) -> io::Result<usize> {
-    let room = (bound - received.len()) as u64;
-    stream.take(room).read_buf(received).await
+/// Reads once what is there; the room is made only then, so that a silent job costs none.
+async fn read_more(stream: &TcpStream, received: &mut Vec<u8>, bound: usize) -> io::Result<usize> {
+    let room = bound - received.len();
+    loop {
+        stream.readable().await?;
+        received.reserve(FIRST_READ.min(room));
+        match stream.try_read_buf(&mut (&mut *received).limit(room)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
 }
 
 fn look(sniffer: &mut Sniffer, received: &mut Vec<u8>) -> Option<Sniffed> {

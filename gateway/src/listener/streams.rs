@@ -1,5 +1,6 @@
 //! Accepts the job's TCP connections, at any address and port.
 
+use std::future::ready;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -104,7 +105,9 @@ async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
             let upload = context.uploads.begin();
             let idle = context.policy.limits().idle_timeout;
             // A side that broke has been passed on as a reset.
-            let _ = relay(&stream, &upstream, &pending.counters(), idle, || drop(upload)).await;
+            let _ =
+                relay(&stream, &upstream, &pending.counters(), idle, ready(Ok::<_, ()>(())), || drop(upload))
+                    .await;
         }
         Err(error) => {
             reset(&stream);

@@ -5,5 +5,5 @@ pub mod udp;
 mod uploads;
 
 pub(crate) use stream::write_all;
-pub use stream::{relay, reset};
+pub use stream::{Ended, relay, reset};
 pub use uploads::{Upload, Uploads};

@@ -22,32 +22,46 @@ thread_local! {
     static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
 }
 
+/// Why a relay ended before both sides did.
+#[derive(Debug)]
+pub enum Ended<T> {
+    /// One side broke or nothing moved for too long; both have been reset, so that a cut transfer
+    /// does not look complete.
+    Broke,
+    /// The opening said that the job's bytes are not to be relayed. Nothing was reset.
+    Refused(T),
+}
+
 /// Relays until both sides have ended, one of them broke, or nothing moved for `idle`. A side that
-/// has ended is only half closed: the other direction goes on. `sent` is called once all that the
-/// job will ever send is on its way.
+/// has ended is only half closed: the other direction goes on.
+///
+/// What upstream says goes to the job at once. What the job says is left alone until `opening` is
+/// done. `sent` is called once all that the job will ever send is on its way.
 ///
 /// # Errors
-/// One side broke; the other is then reset as well, so that a cut transfer does not look complete.
-pub async fn relay(
+/// The relay ended early.
+pub async fn relay<T>(
     job: &TcpStream,
     upstream: &TcpStream,
     counters: &Counters,
     idle: Duration,
+    opening: impl Future<Output = Result<(), T>>,
     sent: impl FnOnce(),
-) -> io::Result<()> {
+) -> Result<(), Ended<T>> {
     let moved = Moved::new();
     let up = async {
+        opening.await.map_err(Ended::Refused)?;
         let result = pump(job, upstream, counters.up_cell(), &moved).await;
         sent();
-        result
+        result.map_err(|_| Ended::Broke)
     };
-    let down = pump(upstream, job, counters.down_cell(), &moved);
+    let down = async { pump(upstream, job, counters.down_cell(), &moved).await.map_err(|_| Ended::Broke) };
     let both = async { tokio::try_join!(up, down).map(|_| ()) };
     let result = tokio::select! {
         result = both => result,
-        () = moved.idle_for(idle) => Err(io::ErrorKind::TimedOut.into()),
+        () = moved.idle_for(idle) => Err(Ended::Broke),
     };
-    if result.is_err() {
+    if matches!(result, Err(Ended::Broke)) {
         reset(job);
         reset(upstream);
     }

@@ -1,5 +1,6 @@
 //! UDP flows: one upstream socket for each pair of the job's address and the original destination.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +15,11 @@ use crate::packet;
 
 /// Octets in the largest datagram.
 const MAX_DATAGRAM: usize = 65_535;
+thread_local! {
+    /// An idle flow holds no buffer.
+    static DATAGRAM: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_DATAGRAM].into_boxed_slice());
+}
+
 /// Datagrams of a flow that may wait for its upstream address.
 const MAX_WAITING: usize = 64;
 
@@ -123,16 +129,23 @@ impl Flows {
         let shared = Arc::new(Shared { counters, last: Mutex::new(Instant::now()) });
         self.open(pair, &socket, &shared);
         let (job, server) = pair;
-        let mut buffer = vec![0; MAX_DATAGRAM];
         loop {
-            match tokio::time::timeout(idle, socket.recv(&mut buffer)).await {
-                Ok(Ok(length)) => {
-                    shared.counters.add_down(length);
+            match tokio::time::timeout(idle, socket.readable()).await {
+                Ok(ready) => {
+                    ready?;
+                    let received = DATAGRAM.with_borrow_mut(|buffer| {
+                        let length = socket.try_recv(buffer)?;
+                        // The job's queue may be full, as anywhere on a network.
+                        let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
+                        Ok(length)
+                    });
+                    match received {
+                        Ok(length) => shared.counters.add_down(length),
+                        Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => continue,
+                        Err(error) => return Err(error),
+                    }
                     shared.touch();
-                    // The job's queue may be full, as anywhere on a network.
-                    let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
                 }
-                Ok(Err(error)) => return Err(error),
                 Err(_) if shared.idle_since() >= idle => return Ok(()),
                 Err(_) => {}
             }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
+use ipnet::IpNet;
 use policy::Name;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -37,7 +38,7 @@ pub(super) struct Proxy {
 enum Exempt {
     Everything,
     Suffix(String),
-    Address(IpAddr),
+    Network(IpNet),
 }
 
 /// A parent proxy that cannot be used, or did not do as asked.
@@ -96,19 +97,23 @@ impl ParentProxies {
     }
 
     pub(super) fn for_http(&self, destination: &Destination) -> Option<&Proxy> {
-        self.http.as_ref().filter(|_| !self.is_exempt(destination))
+        // A decided address is reached by a tunnel: as a request, the proxy would look up its Host.
+        let named = matches!(destination, Destination::Name { .. });
+        self.http.as_ref().filter(|_| named && !self.is_exempt(destination))
     }
 
     fn is_exempt(&self, destination: &Destination) -> bool {
+        // What only exists on this machine is never behind a proxy.
+        if matches!(destination, Destination::Address(to) if to.ip().is_loopback()) {
+            return true;
+        }
         self.exempt.iter().any(|exempt| match (exempt, destination) {
             (Exempt::Everything, _) => true,
             (Exempt::Suffix(suffix), Destination::Name { name, .. }) => {
                 let name = name.as_str();
                 name == suffix || name.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.ends_with('.'))
             }
-            (Exempt::Address(address), Destination::Address(to)) => *address == to.ip(),
-            // What only exists on this machine is never behind a proxy.
-            (_, Destination::Address(to)) => to.ip().is_loopback(),
+            (Exempt::Network(network), Destination::Address(to)) => network.contains(&to.ip()),
             _ => false,
         })
     }
@@ -122,9 +127,11 @@ fn exemption(text: &str) -> Option<Exempt> {
     if text == "*" {
         return Some(Exempt::Everything);
     }
-    if let Ok(address) = text.parse() {
-        return Some(Exempt::Address(address));
+    if let Ok(network) = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+        return Some(Exempt::Network(network));
     }
+    // A port after the name is for those who look at ports.
+    let text = text.rsplit_once(':').map_or(text, |(host, _)| host);
     Some(Exempt::Suffix(text.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase()))
 }
 

@@ -10,7 +10,6 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{MsgFlags, recv, send};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, setpgid};
 
 use crate::error::{During, Error, Result, Step};
@@ -48,10 +47,12 @@ fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
         .during(Step::Control, "opening a signal descriptor")?;
     let job = command::start(setup)?;
     let network = receive_network(control).during(Step::Control, "waiting for the job's network")?;
-    job.give(&network).during(Step::Control, "handing the network to the command")?;
     enter_network(&network.namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
-    capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
     prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
+    capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
+    // Only now may the command go on: init has nothing left that it could take.
+    job.give(&network).during(Step::Control, "handing the network to the command")?;
+    drop(network);
     supervise(control, &signals, &job, setup.spec.terminal.as_ref())
 }
 
@@ -140,29 +141,48 @@ fn obey(control: &OwnedFd, job: Pid, terminal: Option<&Terminal>) -> bool {
 
 /// Reaps every child that changed; `true` once the command has ended.
 fn reap(control: &OwnedFd, job: Pid) -> bool {
-    let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED;
-    loop {
-        match waitid(Id::All, flags) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == job => {
-                tell(control, &Event::Exited { status });
-                return true;
-            }
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == job => {
-                tell(control, &Event::Signaled { signal: signal as i32 });
-                return true;
-            }
-            Ok(WaitStatus::Stopped(pid, signal)) if pid == job => {
-                tell(control, &Event::Stopped { signal: signal as i32 });
-            }
-            Ok(WaitStatus::StillAlive) | Err(_) => return false,
-            Ok(_) => {}
+    while let Some((pid, change)) = next_change() {
+        if pid != job {
+            continue;
+        }
+        tell(control, &change);
+        if !matches!(change, Event::Stopped { .. }) {
+            return true;
         }
     }
+    false
 }
 
+/// The next child that ended or stopped. By hand, as nix knows no realtime signals and loses a
+/// child that one has killed.
+fn next_change() -> Option<(Pid, Event)> {
+    let flags = libc::WNOHANG | libc::WEXITED | libc::WSTOPPED;
+    // SAFETY: all zeroes is a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one siginfo_t, which lives here.
+    if unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) } != 0 {
+        return None;
+    }
+    // SAFETY: waitid fills in the fields of SIGCHLD, or leaves zeroes when no child has changed.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return None;
+    }
+    let change = match info.si_code {
+        libc::CLD_EXITED => Event::Exited { status },
+        libc::CLD_STOPPED => Event::Stopped { signal: status },
+        _ => Event::Signaled { signal: status },
+    };
+    Some((Pid::from_raw(pid), change))
+}
+
+/// Says something to the gateway, waiting while its queue is full. A gateway that is gone has nobody
+/// to tell; init ends on its own then.
 fn tell(control: &OwnedFd, event: &Event) {
-    // A gateway that is gone has nobody to tell; init ends on its own then.
-    let _ = send(control.as_raw_fd(), &event.encode(), MsgFlags::MSG_NOSIGNAL);
+    while send(control.as_raw_fd(), &event.encode(), MsgFlags::MSG_NOSIGNAL) == Err(nix::Error::EAGAIN) {
+        let mut writable = [PollFd::new(control.as_fd(), PollFlags::POLLOUT)];
+        let _ = poll(&mut writable, PollTimeout::NONE);
+    }
 }
 
 /// A failed set-up step as the gateway will read it.

@@ -188,6 +188,11 @@ impl AsRawFd for &Job {
     }
 }
 
+/// Whether the calling process runs as user 0.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// Like `fork`, with the child in new PID, IPC, UTS and mount namespaces; `None` in the child.
 pub(crate) fn clone_into_namespaces() -> io::Result<Option<Pid>> {
     let flags =

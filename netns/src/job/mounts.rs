@@ -1,7 +1,9 @@
 //! What looks different to the job: name resolution files, masked sockets, its own `/proc`.
 
+use std::ffi::CString;
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -24,12 +26,16 @@ pub struct MountPlan {
     pub masked_directories: Vec<PathBuf>,
     /// Files and sockets that show an empty file without permissions instead.
     pub masked_files: Vec<PathBuf>,
+    /// A directory of the job's user that is made anew beneath a mask.
+    pub runtime_directory: Option<PathBuf>,
+    /// The job may be root, so that what the kernel offers to root in the file system is read-only.
+    pub guard_kernel: bool,
 }
 
 /// Directories and files by which a job could act outside its namespaces, or ask for names behind
 /// the gateway's back: name service caches, buses, container engines, agents. Those that do not
 /// exist are skipped.
-pub fn default_masks(runtime_directory: Option<&Path>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+pub fn default_masks() -> (Vec<PathBuf>, Vec<PathBuf>) {
     let directories = [
         "/run/nscd",
         "/run/systemd",
@@ -41,12 +47,15 @@ pub fn default_masks(runtime_directory: Option<&Path>) -> (Vec<PathBuf>, Vec<Pat
         "/run/buildkit",
         "/run/crio",
         "/run/snapd",
+        "/run/user",
+        "/run/libvirt",
+        "/run/screen",
+        "/run/tmux",
         "/tmp/.X11-unix",
     ];
     let files = ["/run/docker.sock", "/run/snapd.socket", "/run/snapd-snap.socket", "/run/acpid.socket"];
-    let mut directories: Vec<PathBuf> = directories.into_iter().map(PathBuf::from).collect();
-    directories.extend(runtime_directory.map(Path::to_path_buf));
-    (directories, files.into_iter().map(PathBuf::from).collect())
+    let paths = |texts: &[&str]| texts.iter().map(PathBuf::from).collect();
+    (paths(&directories), paths(&files))
 }
 
 /// Carries the plan out in the calling process's mount namespace and mounts a fresh `/proc`.
@@ -58,7 +67,46 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
     staged(plan)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, none)
-        .during(Step::Mount, "mounting the job's own /proc")
+        .during(Step::Mount, "mounting the job's own /proc")?;
+    if plan.guard_kernel {
+        guard_kernel()?;
+    }
+    Ok(())
+}
+
+/// Makes read-only what root could change the kernel by without any capability: a program named in
+/// `core_pattern` runs outside every namespace.
+fn guard_kernel() -> Result<()> {
+    for path in ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/sys"] {
+        let path = Path::new(path);
+        if path.exists() {
+            read_only(path).during(Step::Mount, format!("making {} read-only", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file or directory read-only with everything mounted beneath it.
+fn read_only(path: &Path) -> io::Result<()> {
+    let none = None::<&str>;
+    mount(Some(path), path, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+    let target = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: all zeroes is a valid mount_attr, which asks for nothing.
+    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+    // SAFETY: the path is a C string and the structure lives here; the kernel reads both
+    // (mount_setattr(2)).
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw mut attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes the private files and directories in one file system in memory and binds them to their
@@ -76,6 +124,9 @@ pub(super) fn staged(plan: &MountPlan) -> Result<()> {
     for (index, directory) in plan.masked_directories.iter().enumerate() {
         mask_directory(directory, index).during(Step::Mount, format!("masking {}", directory.display()))?;
     }
+    if let Some(directory) = &plan.runtime_directory {
+        runtime_directory(directory).during(Step::Mount, format!("making {}", directory.display()))?;
+    }
     for path in &plan.masked_files {
         mask_file(path).during(Step::Mount, format!("masking {}", path.display()))?;
     }
@@ -83,6 +134,12 @@ pub(super) fn staged(plan: &MountPlan) -> Result<()> {
         replace_file(path, content, index).during(Step::Mount, format!("replacing {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Programs of the job keep their own files there; it is empty, and the job's alone.
+fn runtime_directory(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    fs::set_permissions(directory, Permissions::from_mode(0o700))
 }
 
 fn replace_file(path: &Path, content: &[u8], index: usize) -> io::Result<()> {

@@ -24,11 +24,12 @@ pub fn stop_self() {
     let _ = raise(Signal::SIGSTOP);
 }
 
-/// Sends a signal to the caller's process group, and survives it.
-pub fn repeat_to_own_group(number: i32) {
+/// Sends a signal to the caller's process group, the caller included, which does not handle it any
+/// more. Returns only if the caller had been told to ignore it.
+pub fn die_with_own_group(number: i32) {
     let Ok(number) = Signal::try_from(number) else { return };
-    // SAFETY: ignoring a signal installs no handler.
-    if unsafe { signal(number, SigHandler::SigIgn) }.is_ok() {
+    // SAFETY: the default disposition runs no handler.
+    if unsafe { signal(number, SigHandler::SigDfl) }.is_ok() {
         // A group of ours exists as long as we do.
         let _ = kill(Pid::from_raw(0), number);
     }

@@ -24,6 +24,11 @@ pub(super) fn outgoing(body: Incoming, upload: Upload) -> Body {
     Held { body, _held: upload }.boxed_unsync()
 }
 
+/// No body.
+pub(super) fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
 /// A text of our own.
 pub(super) fn full(text: Bytes) -> Body {
     Full::new(text).map_err(|never| match never {}).boxed_unsync()
@@ -45,7 +50,7 @@ pub(super) fn upgraded(mut response: Response<Incoming>, job: OnUpgrade, watched
         }
         drop(watched);
     });
-    response.map(|_| Empty::new().map_err(|never| match never {}).boxed_unsync())
+    response.map(|_| empty())
 }
 
 /// A record together with the upstream connection's octets at its start.

@@ -91,6 +91,10 @@ fn fault<B>(
     if request.method() == Method::CONNECT {
         return Some((Reason::ProtocolNotAllowed, "CONNECT after another request"));
     }
+    if request.method() == Method::TRACE {
+        // It shows what proxies on the way have added, credentials among it.
+        return Some((Reason::MethodNotAllowed, "TRACE"));
+    }
     if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
         return Some((Reason::Malformed, "Content-Length and Transfer-Encoding together"));
     }
@@ -113,18 +117,17 @@ pub(super) fn outgoing<B>(request: Request<B>, asked: &Asked, proxy: Option<&Htt
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str).to_owned();
     if let Some(authority) = &asked.authority {
-        let host = match authority.port {
-            Some(port) => format!("{}:{port}", authority.host),
-            None => authority.host.to_string(),
+        let host = match asked.port {
+            HTTP_PORT => authority.host.to_string(),
+            port => format!("{}:{port}", authority.host),
         };
-        if asked.absolute
+        if (asked.absolute || proxy.is_some())
             && let Ok(value) = HeaderValue::from_str(&host)
         {
             parts.headers.insert(HOST, value);
         }
         let target = match proxy {
-            Some(_) if asked.port == HTTP_PORT => format!("http://{}{path}", authority.host),
-            Some(_) => format!("http://{}:{}{path}", authority.host, asked.port),
+            Some(_) => format!("http://{}:{}{}", authority.host, asked.port, path.trim_start_matches('*')),
             None => path,
         };
         // The parts come from a valid target, so the new one is valid; the old one is the fallback.
