@@ -33,8 +33,8 @@ pub(crate) fn main() -> Result<()> {
     println!("entered");
     world::expect(&mut io::stdin().lock(), "linked")?;
     world::configure_server()?;
-    serve(BULK, |stream| bulk(stream))?;
-    serve(SMALL, |stream| small(stream))?;
+    serve(BULK, bulk)?;
+    serve(SMALL, small)?;
     let config = Arc::new(tls::server_config()?);
     serve(TLS, move |stream| tls::answer(stream, &config))?;
     let names = UdpSocket::bind((SERVER, DNS))?;

@@ -103,12 +103,10 @@ impl Variant {
         if self == Variant::Slirp {
             return start_slirp(command);
         }
-        let mut child = self
-            .command(command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
+        // The peers chat; what cijail-net says with --quiet is why it failed.
+        let stderr = if self == Variant::Pasta { Stdio::null() } else { Stdio::inherit() };
+        let mut child =
+            self.command(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
         let gateway = (self != Variant::Direct).then_some(child.id());
         let words = BufReader::new(child.stdout.take().ok_or("no pipe from the command")?);
         Ok(Running { pipe: child.stdin.take(), words, child, helper: None, gateway })

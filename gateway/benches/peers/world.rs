@@ -11,6 +11,8 @@ use crate::Result;
 
 /// The machine's address.
 const MACHINE: &str = "203.0.113.1";
+/// The default gateway, which nobody has: pasta stands in for it, so it cannot be the server.
+const NOBODY: &str = "203.0.113.254";
 /// The server's address.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 
@@ -38,7 +40,7 @@ impl World {
              link add up0 type veth peer name down0 netns {far}\n\
              addr add {MACHINE}/24 dev up0\n\
              link set up0 up\n\
-             route add default via {SERVER}\n"
+             route add default via {NOBODY}\n"
         ))?;
         // The server makes its end ready on this word.
         server.stdin.as_mut().ok_or("no pipe to the server")?.write_all(b"linked\n")?;
