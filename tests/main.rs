@@ -18,6 +18,7 @@ mod world;
 mod bad_input;
 mod clients;
 mod dns;
+mod escapes;
 mod exit;
 mod http;
 mod leaks;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         exit::add,
         bad_input::add,
         modes::add,
+        escapes::add,
         leaks::add,
         clients::add,
     ] {

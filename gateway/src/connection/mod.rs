@@ -247,6 +247,8 @@ impl Connection<'_> {
         if counters.down() == 0 {
             report.withdraw();
         }
+        // An orderly end could complete for some servers what was sent so far.
+        reset(&upstream);
         drop(upstream);
         match instead {
             Sniffed::Protocol(protocol, all) if counters.down() == 0 => self.speak(protocol, all).await,
