@@ -9,10 +9,12 @@ mod error;
 pub mod job;
 mod limits;
 pub mod net;
+mod pipe;
 mod userns;
 mod watch;
 
 pub use error::{Error, Result, Step, remedy};
 pub use limits::raise_descriptor_limit;
+pub use pipe::Pipe;
 pub use userns::{Privilege, acquire};
 pub use watch::{Watchable, watch};

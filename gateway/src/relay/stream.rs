@@ -9,12 +9,17 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use netns::Pipe;
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use crate::counters::Counters;
 
+/// Octets in one direction after which a stream is spliced: below, two descriptors for a pipe are
+/// not worth it.
+const BULK: u64 = 1024 * 1024;
 /// Octets read at once.
 const SCRATCH: usize = 256 * 1024;
 
@@ -101,23 +106,59 @@ impl Moved {
 }
 
 async fn pump(from: &TcpStream, to: &TcpStream, count: &AtomicU64, moved: &Moved) -> io::Result<()> {
+    let mut begun = count.load(Ordering::Relaxed);
     loop {
         from.readable().await?;
         let step = SCRATCH_BUFFER.with_borrow_mut(|scratch| carry(from, to, count, scratch))?;
         match step {
-            Step::Blocked => {}
-            Step::Carried => moved.now(),
-            Step::Left(rest) => {
-                write_all(to, &rest).await?;
-                moved.now();
+            Step::Blocked => continue,
+            Step::Carried => {}
+            Step::Left(rest) => write_all(to, &rest).await?,
+            Step::Ended => return end(to),
+        }
+        moved.now();
+        if count.load(Ordering::Relaxed) - begun >= BULK {
+            // Without descriptors for a pipe the copy goes on, and asks again later.
+            if let Ok(pipe) = Pipe::new() {
+                return splice(from, to, count, moved, pipe).await;
             }
-            Step::Ended => {
-                // The other side may be gone already; its own direction tells.
-                let _ = SockRef::from(to).shutdown(Shutdown::Write);
-                return Ok(());
-            }
+            begun = count.load(Ordering::Relaxed);
         }
     }
+}
+
+/// Like [`pump`], for a stream that has shown to be long: the bytes stay in the kernel.
+async fn splice(
+    from: &TcpStream,
+    to: &TcpStream,
+    count: &AtomicU64,
+    moved: &Moved,
+    mut pipe: Pipe,
+) -> io::Result<()> {
+    loop {
+        from.readable().await?;
+        match from.try_io(Interest::READABLE, || pipe.fill(from)) {
+            Ok(0) => return end(to),
+            Ok(length) => count.fetch_add(length as u64, Ordering::Relaxed),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        };
+        while pipe.held() > 0 {
+            to.writable().await?;
+            match to.try_io(Interest::WRITABLE, || pipe.drain(to)) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+        moved.now();
+    }
+}
+
+/// Passes the end of one side on.
+fn end(to: &TcpStream) -> io::Result<()> {
+    // The other side may be gone already; its own direction tells.
+    let _ = SockRef::from(to).shutdown(Shutdown::Write);
+    Ok(())
 }
 
 enum Step {
