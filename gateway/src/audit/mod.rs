@@ -38,6 +38,8 @@ pub struct Audit {
 #[derive(Debug, Default)]
 struct Shared {
     blocked: AtomicBool,
+    /// Nobody reads the events.
+    silent: AtomicBool,
     queued: AtomicUsize,
     lost: AtomicU64,
 }
@@ -65,6 +67,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
     // Bounded by `queued`: a channel with a bound of its own pays for all of it at start-up.
     let (sender, receiver) = channel();
     let shared = Arc::<Shared>::default();
+    shared.silent.store(sinks.is_silent(), Ordering::Relaxed);
     let written = shared.clone();
     let (alive, done) = channel();
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
@@ -89,6 +92,9 @@ impl Audit {
     pub fn record(&self, event: Event) {
         if event.verdict == Outcome::Deny {
             self.shared.blocked.store(true, Ordering::Relaxed);
+        }
+        if self.shared.silent.load(Ordering::Relaxed) {
+            return;
         }
         if self.shared.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE {
             self.shared.queued.fetch_sub(1, Ordering::Relaxed);

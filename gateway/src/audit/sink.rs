@@ -67,6 +67,11 @@ impl Sinks {
         self
     }
 
+    /// Whether events go nowhere.
+    pub(super) fn is_silent(&self) -> bool {
+        self.stderr.is_none() && self.file.is_none()
+    }
+
     pub(super) fn event(&mut self, event: &Event) {
         match self.stderr {
             Some(Format::Json) => self.print(&json::line(event, &self.session)),

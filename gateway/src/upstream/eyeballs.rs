@@ -34,6 +34,20 @@ pub(super) async fn connect(
     let mut attempts = JoinSet::new();
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    // The first attempt mostly succeeds, and needs no task of its own before the second begins.
+    if let Some(address) = waiting.pop_front() {
+        tried.push(address);
+        let mut attempt = Box::pin(TcpStream::connect(address));
+        tokio::select! {
+            connected = &mut attempt => match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error,
+            },
+            () = sleep_until(deadline.min(Instant::now() + HEAD_START)) => {
+                attempts.spawn(attempt);
+            }
+        }
+    }
     loop {
         if waiting.is_empty()
             && let Some(more) = more.take_if(|_| !tried.is_empty())

@@ -1,6 +1,6 @@
 //! What looks different to the job: name resolution files, masked sockets, its own `/proc`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -88,9 +88,18 @@ fn guard_kernel() -> Result<()> {
 
 /// Makes a file or directory read-only with everything mounted beneath it.
 fn read_only(path: &Path) -> io::Result<()> {
-    let none = None::<&str>;
-    mount(Some(path), path, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
     let target = CString::new(path.as_os_str().as_bytes())?;
+    match set_read_only(&target) {
+        // Not a mount yet.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            bind(path, path)?;
+            set_read_only(&target)
+        }
+        result => result,
+    }
+}
+
+fn set_read_only(target: &CStr) -> io::Result<()> {
     // SAFETY: all zeroes is a valid mount_attr, which asks for nothing.
     let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
     attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
