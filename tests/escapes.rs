@@ -1,5 +1,8 @@
 //! Ways round the judge that were once open, each judged by what the wire and the servers saw.
 
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use crate::jail::Jail;
@@ -25,6 +28,7 @@ pub(crate) fn add(suite: &mut Suite) {
         stop_without_a_terminal,
         pending_request_does_not_delay_the_end,
         kernel_files_are_read_only,
+        agent_socket_by_rule_only,
     );
 }
 
@@ -198,4 +202,25 @@ fn kernel_files_are_read_only(mode: Mode) {
     let outcome = Jail::new(&world, mode).shell(script);
     outcome.assert_success();
     assert!(!outcome.stdout.contains("open"), "{outcome}");
+}
+
+/// The caller's agent would sign for the job: it is masked, and a rule shows it.
+fn agent_socket_by_rule_only(mode: Mode) {
+    let world = World::new();
+    let path = world.files().shared().join("agent.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    std::thread::spawn(move || {
+        // Ends with the test's process.
+        for stream in listener.incoming() {
+            let _ = stream.and_then(|mut stream| stream.write_all(b"signed"));
+        }
+    });
+    let socket = path.to_str().unwrap();
+    let script = format!(
+        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect({socket:?})\nprint(s.recv(9))\n"
+    );
+    let jail = || Jail::new(&world, mode).env("SSH_AUTH_SOCK", socket);
+    jail().python(&script).assert_failure();
+    jail().allow(&format!("unix:{socket}")).python(&script).assert_success().assert_says("signed");
 }

@@ -130,6 +130,7 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
             files: resolution.files,
             masked_directories,
             masked_files,
+            kept: plan.policy.unix_sockets().map(PathBuf::from).collect(),
             runtime_directory: identity::runtime_directory(),
             guard_kernel: netns::job::is_root(),
         },

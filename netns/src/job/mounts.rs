@@ -26,6 +26,8 @@ pub struct MountPlan {
     pub masked_directories: Vec<PathBuf>,
     /// Files and sockets that show an empty file without permissions instead.
     pub masked_files: Vec<PathBuf>,
+    /// Sockets that stay visible, also beneath a mask.
+    pub kept: Vec<PathBuf>,
     /// A directory of the job's user that is made anew beneath a mask.
     pub runtime_directory: Option<PathBuf>,
     /// The job may be root, so that what the kernel offers to root in the file system is read-only.
@@ -130,19 +132,50 @@ pub(super) fn staged(plan: &MountPlan) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(Some("tmpfs"), STAGE, Some("tmpfs"), flags, Some("mode=0755,size=64m"))
         .during(Step::Mount, "mounting a stage for private files")?;
+    // What stays visible is held in the stage while its directory is covered.
+    let kept: Vec<(&PathBuf, PathBuf)> = plan
+        .kept
+        .iter()
+        .filter(|path| path.exists())
+        .enumerate()
+        .map(|(index, path)| (path, Path::new(STAGE).join(format!("kept-{index}"))))
+        .collect();
+    for (path, held) in &kept {
+        hold(path, held).during(Step::Mount, format!("keeping {}", path.display()))?;
+    }
     for (index, directory) in plan.masked_directories.iter().enumerate() {
         mask_directory(directory, index).during(Step::Mount, format!("masking {}", directory.display()))?;
     }
     if let Some(directory) = &plan.runtime_directory {
         runtime_directory(directory).during(Step::Mount, format!("making {}", directory.display()))?;
     }
-    for path in &plan.masked_files {
+    for (path, held) in &kept {
+        if !path.exists() {
+            show(held, path).during(Step::Mount, format!("keeping {}", path.display()))?;
+        }
+    }
+    for path in plan.masked_files.iter().filter(|path| !plan.kept.contains(path)) {
         mask_file(path).during(Step::Mount, format!("masking {}", path.display()))?;
     }
     for (index, (path, content)) in files.iter().enumerate() {
         replace_file(path, content, index).during(Step::Mount, format!("replacing {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Binds a socket to a place in the stage.
+fn hold(path: &Path, held: &Path) -> io::Result<()> {
+    fs::write(held, b"")?;
+    bind(path, held)
+}
+
+/// Binds a held socket back to its place, beneath a mask.
+fn show(held: &Path, path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(path, b"")?;
+    bind(held, path)
 }
 
 /// Programs of the job keep their own files there; it is empty, and the job's alone.
