@@ -1,4 +1,4 @@
-//! The steps of [`build`](super::build), each alone, for the doctor's checks. Every one of them
+//! The steps of [`start`](super::start), each alone, for the doctor's checks. Every one of them
 //! leaves the calling thread in another network namespace, so it runs in a process of its own.
 
 use std::net::SocketAddr;
