@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use policy::{Mode, Name, Reason};
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use super::judge::{Judged, Target};
@@ -43,6 +44,7 @@ struct Session {
     names: Vec<Name>,
     synthetic: bool,
     tunnel: Option<Name>,
+    job: Arc<TcpStream>,
     upstream: Mutex<Option<Upstream>>,
 }
 
@@ -58,7 +60,9 @@ struct Upstream {
 pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
     // From here on each request body is an upload of its own.
     let Connection { context, stream, original_dst, names, synthetic, tunnel, .. } = connection;
+    let job = Arc::new(stream);
     let session = Arc::new(Session {
+        job: job.clone(),
         context: context.clone(),
         original_dst,
         names,
@@ -75,7 +79,7 @@ pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
         .preserve_header_case(true)
         .max_headers(MAX_HEADERS)
         .half_close(true)
-        .serve_connection(TokioIo::new(Prefixed::new(received, stream)), service)
+        .serve_connection(TokioIo::new(Prefixed::new(received, job)), service)
         .with_upgrades()
         .await;
 }
@@ -175,7 +179,7 @@ impl Session {
         *slot = Some(upstream);
         Ok(match (response.status(), upgrade) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(job)) => body::upgraded(response, job, watched),
-            _ => response.map(|incoming| body::watched(incoming, watched)),
+            _ => response.map(|incoming| body::watched(incoming, watched, self.job.clone())),
         })
     }
 

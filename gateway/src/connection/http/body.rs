@@ -11,17 +11,18 @@ use hyper::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use crate::connection::report::Report;
 use crate::counters::Counters;
-use crate::relay::Upload;
+use crate::relay::{Upload, reset};
 
 /// A body of either direction.
 pub(super) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// A request's body on its way up; the job's end waits for it.
 pub(super) fn outgoing(body: Incoming, upload: Upload) -> Body {
-    Held { body, _held: upload }.boxed_unsync()
+    Held { body, _held: upload, job: None }.boxed_unsync()
 }
 
 /// No body.
@@ -34,9 +35,10 @@ pub(super) fn full(text: Bytes) -> Body {
     Full::new(text).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A response's body on its way down; the record is written when it ends.
-pub(super) fn watched(body: Incoming, watched: Watched) -> Body {
-    Held { body, _held: watched }.boxed_unsync()
+/// A response's body on its way down; the record is written when it ends. If it breaks off, `job` is
+/// reset: a body that the end of the connection ends would look complete.
+pub(super) fn watched(body: Incoming, watched: Watched, job: Arc<TcpStream>) -> Body {
+    Held { body, _held: watched, job: Some(job) }.boxed_unsync()
 }
 
 /// Joins both sides of a connection that changed its protocol.
@@ -78,6 +80,7 @@ impl Drop for Watched {
 struct Held<T> {
     body: Incoming,
     _held: T,
+    job: Option<Arc<TcpStream>>,
 }
 
 impl<T: Unpin> hyper::body::Body for Held<T> {
@@ -88,7 +91,11 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let (Poll::Ready(Some(Err(_))), Some(job)) = (&frame, &self.job) {
+            reset(job);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,24 +1,27 @@
 //! Streams for hyper: one that begins with bytes already read, one that counts.
 
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::counters::Counters;
 
-/// A stream whose first bytes were read for sniffing.
+/// The job's stream, whose first bytes were read for sniffing. It is shared with whoever may have to
+/// reset it.
 pub(super) struct Prefixed {
     prefix: Vec<u8>,
     read: usize,
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
 }
 
 impl Prefixed {
-    pub(super) fn new(prefix: Vec<u8>, stream: TcpStream) -> Prefixed {
+    pub(super) fn new(prefix: Vec<u8>, stream: Arc<TcpStream>) -> Prefixed {
         Prefixed { prefix, read: 0, stream }
     }
 }
@@ -31,7 +34,17 @@ impl AsyncRead for Prefixed {
     ) -> Poll<io::Result<()>> {
         let rest = &self.prefix[self.read..];
         if rest.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            loop {
+                ready!(self.stream.poll_read_ready(context))?;
+                match self.stream.try_read(buffer.initialize_unfilled()) {
+                    Ok(length) => {
+                        buffer.advance(length);
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
         }
         let length = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..length]);
@@ -45,20 +58,22 @@ impl AsyncRead for Prefixed {
 }
 
 impl AsyncWrite for Prefixed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(context))?;
+            match self.stream.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&*self.stream).shutdown(Shutdown::Write))
     }
 }
 
