@@ -21,6 +21,8 @@ pub(crate) async fn run(
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .envs(environment)
+        // The tests may have been started from a directory that this world covers.
+        .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
