@@ -59,7 +59,8 @@ struct Upstream {
 /// Serves a connection whose first head is in `received`.
 pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
     // From here on each request body is an upload of its own.
-    let Connection { context, stream, original_dst, names, synthetic, tunnel, .. } = connection;
+    let Connection { context, stream, original_dst, names, synthetic, tunnel, upload, .. } = connection;
+    drop(upload);
     let job = Arc::new(stream);
     let session = Arc::new(Session {
         job: job.clone(),

@@ -243,8 +243,9 @@ impl Connection<'_> {
         let opening = self.open_opaquely(&upstream, received, &counters);
         let relayed = relay(&self.stream, &upstream, &counters, idle, opening, || drop(upload)).await;
         let Err(Ended::Refused(instead)) = relayed else { return };
-        // The other connection has a record of its own, unless upstream has spoken on this one.
-        if counters.down() == 0 {
+        // What is judged anew has a record of its own, and this one is kept only for bytes that came
+        // back. A connection that simply broke has no other.
+        if counters.down() == 0 && !matches!(instead, Sniffed::Quiet(_) | Sniffed::Broken) {
             report.withdraw();
         }
         // An orderly end could complete for some servers what was sent so far.
