@@ -88,10 +88,12 @@ impl Outcome {
         self
     }
 
-    /// Whether either output has these words, in any case.
+    /// Whether the jail's log lines or either output without them have these words, in any case. A program that
+    /// writes a message piece by piece may have a line of the log in the midst of it.
     pub(crate) fn says(&self, part: &str) -> bool {
         let part = part.to_lowercase();
-        self.stdout.to_lowercase().contains(&part) || self.stderr.to_lowercase().contains(&part)
+        let (job, log) = split_off_log(&self.stderr);
+        [&self.stdout, &job, &log].iter().any(|output| output.to_lowercase().contains(&part))
     }
 
     pub(crate) fn denied(&self) -> Vec<&Event> {
@@ -130,6 +132,19 @@ impl Outcome {
         );
         self
     }
+}
+
+/// What the job wrote, and the jail's lines.
+fn split_off_log(stderr: &str) -> (String, String) {
+    let mut pieces = stderr.split("cijail-net: ");
+    let mut job = pieces.next().unwrap_or_default().to_owned();
+    let mut log = String::new();
+    for piece in pieces {
+        let (line, rest) = piece.split_once('\n').unwrap_or((piece, ""));
+        log.extend(["cijail-net: ", line, "\n"]);
+        job.push_str(rest);
+    }
+    (job, log)
 }
 
 impl fmt::Display for Outcome {

@@ -40,12 +40,13 @@ pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit) -> i
 }
 
 fn finish(socket: &AsyncFd<DatagramSocket>, datagram: CapturedDatagram, answered: Answered, audit: &Audit) {
+    // First, so that the denial stands above the message of the client that it fails.
+    if let Some(record) = answered.record {
+        audit.record(event(record));
+    }
     if let Some(response) = answered.response {
         // A full queue loses the answer, as anywhere on a network; the client asks again.
         let _ = socket.get_ref().send_from(&response, datagram.original_dst.ip(), datagram.peer);
-    }
-    if let Some(record) = answered.record {
-        audit.record(event(record));
     }
 }
 
