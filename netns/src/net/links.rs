@@ -13,7 +13,8 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
+    RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -21,8 +22,8 @@ use nix::sys::socket::SockProtocol;
 
 use super::netlink::{Netlink, Refused};
 use super::plan::{
-    CAPTURE_TABLE, GATEWAY_LINK, GATEWAY_MAC, GATEWAY_V4, GATEWAY_V6, JOB_LINK, JOB_MAC, JOB_V4, JOB_V6, MTU,
-    PREFIX_V4, PREFIX_V6,
+    CAPTURE_TABLE, CONGESTION_CONTROL, GATEWAY_LINK, GATEWAY_MAC, GATEWAY_V4, GATEWAY_V6, JOB_LINK, JOB_MAC,
+    JOB_V4, JOB_V6, MTU, PREFIX_V4, PREFIX_V6,
 };
 use super::setup::Family;
 
@@ -174,8 +175,11 @@ fn add_neighbour(netlink: &mut Netlink, index: u32, address: IpAddr, mac: [u8; 6
 
 fn add_default_route(netlink: &mut Netlink, gateway: IpAddr) {
     let mut message = route(gateway, RouteHeader::RT_TABLE_MAIN, RouteScope::Universe, RouteType::Unicast);
-    message.attributes =
-        vec![RouteAttribute::Gateway(route_address(gateway)), RouteAttribute::Oif(JOB_INDEX)];
+    message.attributes = vec![
+        RouteAttribute::Gateway(route_address(gateway)),
+        RouteAttribute::Oif(JOB_INDEX),
+        RouteAttribute::Metrics(vec![RouteMetric::CcAlgo(CONGESTION_CONTROL.to_owned())]),
+    ];
     netlink.add("adding a default route", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(message));
 }
 

@@ -1,5 +1,6 @@
 //! The gateway's sockets, opened by a thread that is in the gateway or the job namespace.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -9,6 +10,7 @@ use nix::sys::socket::{
 };
 
 use super::datagram::DatagramSocket;
+use super::plan::CONGESTION_CONTROL;
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -24,6 +26,8 @@ pub(super) fn any(v6: bool) -> IpAddr {
 pub(super) fn tproxy_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let fd = open(address, SockType::Stream)?;
     transparent(&fd, address)?;
+    // Accepted connections inherit it.
+    setsockopt(&fd, sockopt::TcpCongestion, &OsString::from(CONGESTION_CONTROL))?;
     listen_on(fd, address)
 }
 
