@@ -139,7 +139,8 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
     };
     let job = netns::job::spawn(&spec, privilege)?;
     // From here on there may be threads.
-    let network = netns::net::start(request);
+    let entrance = job.entrance()?;
+    let network = netns::net::start(request, move |namespace| entrance.admit(namespace));
     let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
     let served = serve::run(serve::Serving {
         policy: plan.policy,

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, Step};
-use crate::job::clone_into_namespaces;
+use crate::job::{clone_init, separate};
 use crate::userns::Privilege;
 
 use attempts::privileged;
@@ -167,12 +167,20 @@ impl Probe {
             Ok(privilege) => privilege,
             Err(_) => return Report::Unreached(USER_NAMESPACE.to_owned()),
         };
-        match child::run(clone_into_namespaces, || report((self.attempt)(Some(privilege)))) {
-            Ok(report) => report,
-            Err(error) if self.name == JOB_NAMESPACES => {
-                refused("making the job's PID, IPC, UTS and mount namespaces", error)
-            }
-            Err(_) => Report::Unreached(JOB_NAMESPACES.to_owned()),
+        let in_namespaces = || match separate() {
+            Ok(()) => report((self.attempt)(Some(privilege))),
+            Err(error) => self.without_namespaces(error),
+        };
+        child::run(clone_init, in_namespaces).unwrap_or_else(|error| {
+            self.without_namespaces(Error::new(Step::JobNamespaces, "making the job's PID namespace", error))
+        })
+    }
+
+    fn without_namespaces(&self, error: Error) -> Report {
+        if self.name == JOB_NAMESPACES {
+            Report::from(&error)
+        } else {
+            Report::Unreached(JOB_NAMESPACES.to_owned())
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let context = context(policy, proxies, audit, uploads.clone());
                 let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
                 let network = network?.finish()?;
-                job.attach(&network)?;
+                job.go(&network)?;
                 listen(network, &context).map_err(AppError::Gateway)?;
                 let end = supervisor.run().await?;
                 tokio::select! {

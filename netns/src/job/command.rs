@@ -11,19 +11,20 @@ use crate::error::{During, Error, Result, Step};
 use crate::net::enter_network;
 use crate::userns::{Privilege, map_identity};
 
-use super::control::{Event, JobNetwork, MAX_MESSAGE, receive_network, send_network};
+use super::control::{Event, MAX_MESSAGE, receive_go, receive_namespace, send_namespace};
 use super::init::{Setup, failure};
 use super::{JobSpec, capabilities, probe, search};
 
 /// The forked command, which has not necessarily executed yet.
 pub(super) struct Starting {
     pub(super) pid: Pid,
-    /// Brings the command its network, and us word of a start that failed. The command's end closes
+    /// Brings the command its network namespace, and us word of a start that failed. The command's end closes
     /// by itself when execve succeeds.
     channel: OwnedFd,
 }
 
-/// Forks the command, which prepares itself and waits for its network.
+/// Forks the command, which prepares itself and waits for its network namespace from us and for the
+/// word to go on from the gateway.
 pub(super) fn start(setup: &Setup<'_>) -> Result<Starting> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .during(Step::Control, "making the start-up channel")?;
@@ -50,9 +51,9 @@ pub(super) fn start(setup: &Setup<'_>) -> Result<Starting> {
 }
 
 impl Starting {
-    /// Gives the command its network.
-    pub(super) fn give(&self, network: &JobNetwork) -> nix::Result<()> {
-        send_network(&self.channel, &network.namespace, network.both_families)
+    /// Gives the command its network namespace.
+    pub(super) fn give(&self, namespace: &OwnedFd) -> nix::Result<()> {
+        send_namespace(&self.channel, namespace.as_fd())
     }
 
     /// Readable once the command has executed or failed.
@@ -87,9 +88,11 @@ enum Never {}
 fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<Never, Outcome> {
     let spec = setup.spec;
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).during(Step::Control, "making the job's process group")?;
-    let network = receive_network(channel).during(Step::Control, "waiting for the network")?;
-    enter_network(&network.namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
-    probe::run(network.both_families)?;
+    // Init has nothing left then that the command could take.
+    let namespace = receive_namespace(channel).during(Step::Control, "waiting for the job namespace")?;
+    enter_network(&namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
+    let both_families = receive_go(setup.go).during(Step::Control, "waiting for the network")?;
+    probe::run(both_families)?;
     if let Some(terminal) = spec.terminal.as_ref().filter(|_| spec.foreground) {
         terminal.give_to(getpid());
     }

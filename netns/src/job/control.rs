@@ -3,10 +3,10 @@
 //! Both ends are one binary, so the encoding is private and has no version.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, send, sendmsg};
 
 use crate::error::Step;
 
@@ -117,47 +117,55 @@ impl Order {
     }
 }
 
-/// The network namespace that the job is to enter, and whether IPv6 works there.
-pub(super) struct JobNetwork {
-    pub(super) namespace: OwnedFd,
-    pub(super) both_families: bool,
-}
-
-/// Sends the network, before anything else.
-pub(super) fn send_network(channel: &OwnedFd, namespace: &OwnedFd, both_families: bool) -> nix::Result<()> {
-    let families = [u8::from(both_families)];
+/// Sends the job's network namespace, before anything else.
+pub(super) fn send_namespace(channel: impl AsFd, namespace: BorrowedFd<'_>) -> nix::Result<()> {
     let descriptors = [namespace.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&descriptors)];
-    sendmsg::<()>(channel.as_raw_fd(), &[IoSlice::new(&families)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    let content = [IoSlice::new(&[0])];
+    sendmsg::<()>(channel.as_fd().as_raw_fd(), &content, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
 }
 
-/// Waits for the network; the end of the sender is an error.
-pub(super) fn receive_network(channel: &OwnedFd) -> io::Result<JobNetwork> {
-    let mut descriptors = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
-    while let Err(error) = poll(&mut descriptors, PollTimeout::NONE) {
-        if error != nix::Error::EINTR {
-            return Err(error.into());
-        }
-    }
-    let mut families = [0];
+/// Waits for the job's network namespace; the end of the sender is an error.
+pub(super) fn receive_namespace(channel: &OwnedFd) -> io::Result<OwnedFd> {
+    wait_for(channel)?;
+    let mut content = [0];
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
-    let mut parts = [IoSliceMut::new(&mut families)];
+    let mut parts = [IoSliceMut::new(&mut content)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(channel.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
     let received = message.cmsgs()?.find_map(|part| match part {
         ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
         _ => None,
     });
-    let length = message.bytes;
-    match received {
-        Some(descriptor) if length == 1 => {
-            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-            let namespace = unsafe { OwnedFd::from_raw_fd(descriptor) };
-            Ok(JobNetwork { namespace, both_families: families[0] == 1 })
-        }
-        _ => Err(io::ErrorKind::BrokenPipe.into()),
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    let namespace = received.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
+    namespace.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+}
+
+/// Tells the command that its network is complete and served.
+pub(super) fn send_go(channel: &OwnedFd, both_families: bool) -> nix::Result<()> {
+    send(channel.as_raw_fd(), &[u8::from(both_families)], MsgFlags::MSG_NOSIGNAL).map(drop)
+}
+
+/// Waits for the word; whether IPv6 works. The end of the sender is an error.
+pub(super) fn receive_go(channel: &OwnedFd) -> io::Result<bool> {
+    wait_for(channel)?;
+    let mut families = [0];
+    match recv(channel.as_raw_fd(), &mut families, MsgFlags::empty())? {
+        0 => Err(io::ErrorKind::BrokenPipe.into()),
+        _ => Ok(families[0] == 1),
     }
+}
+
+fn wait_for(channel: &OwnedFd) -> io::Result<()> {
+    let mut descriptors = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
+    while let Err(error) = poll(&mut descriptors, PollTimeout::NONE) {
+        if error != nix::Error::EINTR {
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 const STEPS: [Step; 10] = [

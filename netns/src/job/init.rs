@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -16,7 +17,7 @@ use crate::error::{During, Error, Result, Step};
 use crate::net::enter_network;
 use crate::userns::Privilege;
 
-use super::control::{Event, MAX_MESSAGE, Order, receive_network};
+use super::control::{Event, MAX_MESSAGE, Order, receive_namespace};
 use super::{JobSpec, Terminal, capabilities, command, mounts};
 
 /// What init needs from before the clone.
@@ -24,6 +25,8 @@ pub(super) struct Setup<'a> {
     pub(super) spec: &'a JobSpec,
     pub(super) privilege: Privilege,
     pub(super) signal_mask: &'a SigSet,
+    /// Where the command hears from the gateway that its network is complete.
+    pub(super) go: &'a OwnedFd,
 }
 
 /// Runs the job to its end and exits; the kernel then kills whatever is left of it.
@@ -42,18 +45,25 @@ fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
     setpgid(Pid::from_raw(0), Pid::from_raw(0))
         .during(Step::Control, "leaving the caller's process group")?;
     // The gateway builds the network meanwhile.
+    separate()?;
     mounts::apply(&setup.spec.mounts)?;
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .during(Step::Control, "opening a signal descriptor")?;
     let job = command::start(setup)?;
-    let network = receive_network(control).during(Step::Control, "waiting for the job's network")?;
-    enter_network(&network.namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
+    let namespace = receive_namespace(control).during(Step::Control, "waiting for the job namespace")?;
+    enter_network(&namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
     prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
     capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
     // Only now may the command go on: init has nothing left that it could take.
-    job.give(&network).during(Step::Control, "handing the network to the command")?;
-    drop(network);
+    job.give(&namespace).during(Step::Control, "handing the job namespace to the command")?;
+    drop(namespace);
     supervise(control, &signals, &job, setup.spec.terminal.as_ref())
+}
+
+/// Puts the calling process into IPC, UTS and mount namespaces of its own.
+pub(crate) fn separate() -> Result<()> {
+    let flags = CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNS;
+    unshare(flags).during(Step::JobNamespaces, "making the job's IPC, UTS and mount namespaces")
 }
 
 /// The kernel kills init when the gateway's thread ends. The socket shows an end that came before

@@ -19,7 +19,7 @@ pub(crate) mod trial;
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,6 +36,7 @@ use crate::userns::Privilege;
 pub(crate) use capabilities::bequeath_raw_sockets;
 pub(crate) use capabilities::effective as effective_capabilities;
 pub use control::{Event, Order};
+pub(crate) use init::separate;
 pub use mounts::{MountPlan, default_masks};
 pub use terminal::Terminal;
 
@@ -76,44 +77,78 @@ pub struct JobSpec {
 pub struct Job {
     init: Pid,
     control: OwnedFd,
+    /// Where the command waits for its network to be complete.
+    go: OwnedFd,
     reaped: AtomicBool,
 }
 
-/// Starts the job's set-up, which waits for its network after the mounts: see [`Job::attach`]. The
-/// calling process must have one thread, and the calling thread must outlive the job.
+/// The way by which the job receives its network namespace.
+#[derive(Debug)]
+pub struct Entrance(OwnedFd);
+
+/// Starts the job's set-up, which waits for the job's network namespace after the mounts, and for
+/// the word that the network is complete before the probe: see [`Job::entrance`] and [`Job::go`].
+/// The calling process must have one thread, and the calling thread must outlive the job.
 ///
 /// # Errors
-/// No socket pair or no namespaces; later failures arrive as [`Event::Failed`].
+/// No socket pair or no PID namespace; later failures arrive as [`Event::Failed`].
 pub fn spawn(spec: &JobSpec, privilege: Privilege) -> Result<Job> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
-        .during(Step::Control, "making the job's control socket")?;
+    let (control, theirs) = channel(SockFlag::SOCK_NONBLOCK)?;
+    let (go, gate) = channel(SockFlag::empty())?;
     // Signals wait until init has a handler for them and the command its own dispositions.
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut mask))
         .during(Step::Control, "blocking signals")?;
-    let cloned = clone_into_namespaces();
+    let cloned = clone_init();
     if let Ok(None) = cloned {
-        drop(ours);
-        init::main(theirs, &init::Setup { spec, privilege, signal_mask: &mask });
+        drop((control, go));
+        init::main(theirs, &init::Setup { spec, privilege, signal_mask: &mask, go: &gate });
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).during(Step::Control, "restoring signals")?;
-    match cloned.during(Step::JobNamespaces, "making the job's PID, IPC, UTS and mount namespaces")? {
-        Some(init) => Ok(Job { init, control: ours, reaped: AtomicBool::new(false) }),
+    match cloned.during(Step::JobNamespaces, "making the job's PID namespace")? {
+        Some(init) => Ok(Job { init, control, go, reaped: AtomicBool::new(false) }),
         None => Err(Error::new(Step::Control, "the init process returned", io::ErrorKind::Other)),
     }
 }
 
-impl Job {
-    /// Gives the job its network. The command runs once the probe from inside has succeeded, so the
-    /// gateway must serve the network's sockets from here on.
+fn channel(flags: SockFlag) -> Result<(OwnedFd, OwnedFd)> {
+    let flags = flags | SockFlag::SOCK_CLOEXEC;
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
+        .during(Step::Control, "making the job's control sockets")
+}
+
+impl Entrance {
+    /// Sends the job into this network namespace, which may still be empty.
     ///
     /// # Errors
     /// The control socket broke; a job that is already gone tells why by its events.
-    pub fn attach(&self, network: &Network) -> Result<()> {
-        match control::send_network(&self.control, &network.job, network.family == Family::Both) {
+    pub fn admit(self, namespace: BorrowedFd<'_>) -> Result<()> {
+        match control::send_namespace(&self.0, namespace) {
             Ok(()) | Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => Ok(()),
-            Err(error) => Err(Error::new(Step::Control, "handing the network to the job's init", error)),
+            Err(error) => Err(Error::new(Step::Control, "handing the namespace to the job's init", error)),
+        }
+    }
+}
+
+impl Job {
+    /// The way in for the job's network namespace. It is used once, and before any order.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn entrance(&self) -> Result<Entrance> {
+        let control = self.control.try_clone().during(Step::Control, "sharing the job's control socket")?;
+        Ok(Entrance(control))
+    }
+
+    /// Says that the network is complete. The command runs once the probe from inside has succeeded,
+    /// so the gateway must serve the network's sockets from here on.
+    ///
+    /// # Errors
+    /// The socket broke; a job that is already gone tells why by its events.
+    pub fn go(&self, network: &Network) -> Result<()> {
+        match control::send_go(&self.go, network.family == Family::Both) {
+            Ok(()) | Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => Ok(()),
+            Err(error) => Err(Error::new(Step::Control, "letting the job go on", error)),
         }
     }
 
@@ -193,10 +228,10 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Like `fork`, with the child in new PID, IPC, UTS and mount namespaces; `None` in the child.
-pub(crate) fn clone_into_namespaces() -> io::Result<Option<Pid>> {
-    let flags =
-        libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNS | libc::SIGCHLD;
+/// Like `fork`, with the child in a new PID namespace; `None` in the child. The other namespaces
+/// are the child's to make, while the gateway goes on: [`separate`].
+pub(crate) fn clone_init() -> io::Result<Option<Pid>> {
+    let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
     // SAFETY: without CLONE_VM and with a null stack this is fork(2): the child gets a copy of the
     // address space and returns on the same stack. The caller has one thread, so no lock is held by
     // a thread that the child lacks.

@@ -3,9 +3,13 @@
 //! A name and addresses that no policy can allow must be answered by a denial: an NXDOMAIN for the
 //! name, and a reset after the handshake for the addresses. Mere silence proves nothing and fails.
 
+use std::fmt::Display;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 
 use crate::error::{During, Result, Step};
 use crate::net::{GATEWAY_V4, PROBE_NAME, PROBE_V4, PROBE_V6};
@@ -22,16 +26,21 @@ const NXDOMAIN: u8 = 3;
 
 /// Asks for the probe name and connects to the probe addresses.
 pub(super) fn run(both_families: bool) -> Result<()> {
-    denied_name().during(Step::Probe, format!("the name {PROBE_NAME} was not denied"))?;
-    denied_address(PROBE_V4.into()).during(Step::Probe, format!("the address {PROBE_V4} was not denied"))?;
+    let mut addresses = vec![IpAddr::from(PROBE_V4)];
     if both_families {
-        denied_address(PROBE_V6.into())
-            .during(Step::Probe, format!("the address {PROBE_V6} was not denied"))?;
+        addresses.push(PROBE_V6.into());
+    }
+    let not_denied = |what: &dyn Display| format!("{what} was not denied");
+    // First: a link that has just come up may lose a packet, and TCP waits a second before the next.
+    denied_name().during(Step::Probe, not_denied(&PROBE_NAME))?;
+    let attempts: Vec<_> = addresses.iter().map(|address| begin_connect(*address)).collect();
+    for (address, attempt) in addresses.iter().zip(attempts) {
+        attempt.and_then(expect_reset).during(Step::Probe, not_denied(address))?;
     }
     Ok(())
 }
 
-/// Asks again and again, at first quickly: a link that has just come up may lose a packet.
+/// Asks again and again, at first quickly.
 fn denied_name() -> io::Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket.connect((GATEWAY_V4, DNS_PORT))?;
@@ -58,14 +67,25 @@ fn denied_name() -> io::Result<()> {
     }
 }
 
-fn denied_address(address: IpAddr) -> io::Result<()> {
-    let reset =
-        TcpStream::connect_timeout(&SocketAddr::new(address, HTTPS_PORT), PATIENCE).and_then(|mut stream| {
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.read(&mut [0])
-        });
-    match reset {
-        // It may come before `connect` has returned; a refused handshake is another error.
+/// Sends the first packet of a connection.
+fn begin_connect(address: IpAddr) -> io::Result<TcpStream> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    let target = SockaddrStorage::from(SocketAddr::new(address, HTTPS_PORT));
+    match connect(fd.as_raw_fd(), &target) {
+        // The read tells what has become of it.
+        Ok(()) | Err(nix::Error::EINPROGRESS | nix::Error::ECONNRESET) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let stream = TcpStream::from(fd);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+fn expect_reset(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    match stream.read(&mut [0]) {
+        // A handshake that is refused is another error.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Err(io::Error::other("the connection was not reset")),

@@ -63,17 +63,17 @@ pub(super) fn open() -> std::io::Result<Netlink> {
     Netlink::open(SockProtocol::NetlinkRoute)
 }
 
-/// Makes the pair from inside the gateway namespace; the other end appears in `job`.
-pub(super) fn create_pair(gateway: &mut Netlink, job: BorrowedFd<'_>) -> Result {
-    let mut peer = link(&JOB);
-    peer.attributes.push(LinkAttribute::NetNsFd(job.as_raw_fd()));
-    let mut message = link(&GATEWAY);
+/// Makes the pair from inside the job namespace; the other end appears in `gateway`.
+pub(super) fn create_pair(job: &mut Netlink, gateway: BorrowedFd<'_>) -> Result {
+    let mut peer = link(&GATEWAY);
+    peer.attributes.push(LinkAttribute::NetNsFd(gateway.as_raw_fd()));
+    let mut message = link(&JOB);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    gateway.add("making the veth pair", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewLink(message));
-    gateway.commit::<RouteNetlinkMessage>()
+    job.add("making the veth pair", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewLink(message));
+    job.commit::<RouteNetlinkMessage>()
 }
 
 /// Addresses, the neighbour and the default routes of the job's end.
@@ -91,6 +91,24 @@ pub(super) fn configure_gateway(netlink: &mut Netlink, family: Family) -> Result
         add_capture_route(netlink, address);
         add_capture_rule(netlink, address);
     }
+    netlink.commit::<RouteNetlinkMessage>()
+}
+
+/// Makes the kernel act on the job's end being up, which it otherwise does some time later; until then
+/// what is sent there is lost. Kernels before 6.8 do not wait here (net/core/rtnetlink.c, rtnl_getlink).
+pub(super) fn settle_job(netlink: &mut Netlink) -> Result {
+    settle(netlink, JOB_INDEX)
+}
+
+/// As [`settle_job`], for the gateway's end.
+pub(super) fn settle_gateway(netlink: &mut Netlink) -> Result {
+    settle(netlink, GATEWAY_INDEX)
+}
+
+fn settle(netlink: &mut Netlink, index: u32) -> Result {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    netlink.add("waiting for a link to be up", 0, RouteNetlinkMessage::GetLink(message));
     netlink.commit::<RouteNetlinkMessage>()
 }
 

@@ -1,6 +1,8 @@
 //! The two network namespaces of a run, the link between them, and the sockets in the gateway's.
 
 mod datagram;
+mod gateway_side;
+mod job_side;
 mod links;
 mod namespace;
 mod netlink;

@@ -18,6 +18,7 @@ use nix::sys::socket::{
 const READ_SIZE: usize = 8 * 1024;
 
 /// A netlink socket of the network namespace that the opening thread was in.
+#[derive(Debug)]
 pub(crate) struct Netlink {
     fd: OwnedFd,
     sequence: u32,

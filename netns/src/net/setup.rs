@@ -1,20 +1,19 @@
-//! Builds the network of a run: both namespaces, the link, the rules, the sockets.
+//! Builds the network of a run, its two sides at once.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{During, Error, Result, Step};
 
 use super::datagram::DatagramSocket;
+use super::gateway_side::{Capture, Captured, GatewaySide};
+use super::job_side::{JobSide, Linked};
 use super::links;
-use super::namespace::{enter_network, unshare_network};
 use super::netlink::Refused;
 use super::nflog::DropLog;
-use super::packet_rules;
-use super::plan::{DNS_PORT, TCP_PORT, UDP_PORT};
 use super::raw::RawSender;
-use super::sockets;
 
 /// The address families of a run. A kernel without IPv6 still serves, as nothing of IPv6 can leave
 /// the job then either.
@@ -63,24 +62,41 @@ pub struct Network {
     pub raw: RawSender,
     /// Records of dropped packets.
     pub drops: DropLog,
-    /// The job's network namespace.
-    pub(crate) job: OwnedFd,
 }
 
-/// A network that a thread is building. Dropping it waits for that thread.
+/// A network that threads are building. Dropping it waits for them.
 #[derive(Debug)]
-pub struct Building(Option<JoinHandle<Result<Network>>>);
+pub struct Building(Option<Sides>);
 
-/// Starts to build the network in a thread of its own, so that the process stays in the host
-/// namespace and does something else meanwhile.
+#[derive(Debug)]
+struct Sides {
+    gateway: JoinHandle<Result<Option<Captured>>>,
+    job: JoinHandle<Result<Option<Linked>>>,
+}
+
+/// Starts to build both sides of the network, each in a thread of its own, as making a namespace
+/// takes most of the time. The process stays in the host namespace and does something else
+/// meanwhile. `entered` gets the job namespace as soon as there is one.
 ///
 /// # Errors
 /// No thread could be started.
-pub fn start(request: NetworkRequest) -> Result<Building> {
-    let builder = thread::Builder::new().name("netns-setup".to_owned());
-    let handle =
-        builder.spawn(move || build_here(&request)).during(Step::NetworkNamespace, "starting a thread")?;
-    Ok(Building(Some(handle)))
+pub fn start(
+    request: NetworkRequest,
+    entered: impl FnOnce(BorrowedFd<'_>) -> Result<()> + Send + 'static,
+) -> Result<Building> {
+    let (gateway_is_there, gateway_side) = sync_channel(1);
+    let (link_is_there, link) = sync_channel(1);
+    let job = spawn("netns-job", move || build_job_side(&request, entered, &gateway_side, &link_is_there))?;
+    let gateway = spawn("netns-gateway", move || build_gateway_side(gateway_is_there, &link))?;
+    Ok(Building(Some(Sides { gateway, job })))
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<JoinHandle<Result<T>>> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.spawn(work).during(Step::NetworkNamespace, "starting a thread")
 }
 
 impl Building {
@@ -89,85 +105,73 @@ impl Building {
     /// # Errors
     /// The step that the kernel refused, with its remedy where one is known.
     pub fn finish(mut self) -> Result<Network> {
-        let panicked = || {
-            let source = std::io::Error::other("the thread panicked");
-            Err(Error::new(Step::NetworkNamespace, "building the network", source))
-        };
-        self.0.take().and_then(|handle| handle.join().ok()).unwrap_or_else(panicked)
+        let Some(sides) = self.0.take() else { return Err(panicked()) };
+        let captured = sides.gateway.join().unwrap_or_else(|_| Err(panicked()));
+        let linked = sides.job.join().unwrap_or_else(|_| Err(panicked()));
+        // A side that the other has left alone has no error of its own.
+        let (Some(mut captured), Some(mut linked)) = (captured?, linked?) else { return Err(panicked()) };
+        links::settle_job(&mut linked.routes).map_err(link_error)?;
+        links::settle_gateway(&mut captured.routes).map_err(link_error)?;
+        Ok(assemble(captured, linked))
     }
 }
 
 impl Drop for Building {
     fn drop(&mut self) {
-        if let Some(handle) = self.0.take() {
+        if let Some(sides) = self.0.take() {
             // Whoever drops it has an error of its own to tell.
-            let _ = handle.join();
+            let _ = (sides.gateway.join(), sides.job.join());
         }
     }
 }
 
-fn build_here(request: &NetworkRequest) -> Result<Network> {
-    let gateway_ns = unshare_network().during(Step::NetworkNamespace, "making the gateway namespace")?;
-    let mut gateway = links::open().during(Step::Link, "opening a route socket in the gateway namespace")?;
-    let job_ns = unshare_network().during(Step::NetworkNamespace, "making the job namespace")?;
-    let mut job = links::open().during(Step::Link, "opening a route socket in the job namespace")?;
-
-    links::create_pair(&mut gateway, job_ns.as_fd()).map_err(link_error)?;
-    let family = if kernel_has_ipv6() { Family::Both } else { Family::V4Only };
-    links::configure_job(&mut job, family).map_err(link_error)?;
-    let loopback = loopback_listeners(request, family)?;
-    let local_dns = if request.loopback_dns { Some(loopback_dns()?) } else { None };
-
-    enter_network(&gateway_ns).during(Step::NetworkNamespace, "entering the gateway namespace")?;
-    links::configure_gateway(&mut gateway, family).map_err(link_error)?;
-    packet_rules::install(family).map_err(rules_error)?;
-    let drops = DropLog::open().map_err(rules_error)?;
-    let v6 = family == Family::Both;
-    let raw = RawSender::open(v6).during(Step::Socket, "opening raw sockets in the gateway namespace")?;
-    let families: &[bool] = if v6 { &[false, true] } else { &[false] };
-    let mut network =
-        Network { family, tcp: vec![], udp: vec![], dns: vec![], loopback, raw, drops, job: job_ns };
-    for &v6 in families {
-        let at = |port| SocketAddr::new(sockets::any(v6), port);
-        network
-            .tcp
-            .push(sockets::tproxy_listener(at(TCP_PORT)).during(Step::Socket, "opening the TCP listener")?);
-        network
-            .udp
-            .push(sockets::tproxy_datagrams(at(UDP_PORT)).during(Step::Socket, "opening the UDP socket")?);
-        network
-            .dns
-            .push(sockets::tproxy_datagrams(at(DNS_PORT)).during(Step::Socket, "opening the DNS socket")?);
+/// `None` if the other side has failed.
+fn build_gateway_side(
+    is_there: SyncSender<(OwnedFd, Family)>,
+    link: &Receiver<()>,
+) -> Result<Option<Captured>> {
+    let side = GatewaySide::new()?;
+    let family = side.family();
+    let namespace = side.namespace().try_clone_to_owned();
+    let namespace = namespace.during(Step::NetworkNamespace, "sharing the gateway namespace")?;
+    // The other side may have failed, and says so itself.
+    let _ = is_there.send((namespace, family));
+    let capture = side.capture()?;
+    if link.recv().is_err() {
+        return Ok(None);
     }
-    if let Some((tcp, udp)) = local_dns {
-        network.tcp.push(tcp);
-        network.dns.push(udp);
-    }
-    Ok(network)
+    side.complete(capture).map(Some)
 }
 
-fn loopback_dns() -> Result<(TcpListener, DatagramSocket)> {
-    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DNS_PORT);
-    let during = "opening the DNS server on the job's loopback";
-    let tcp = sockets::listener(address).during(Step::Socket, during)?;
-    let udp = sockets::tproxy_datagrams(address).during(Step::Socket, during)?;
-    Ok((tcp, udp))
+/// `None` if the other side has failed.
+fn build_job_side(
+    request: &NetworkRequest,
+    entered: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+    gateway: &Receiver<(OwnedFd, Family)>,
+    link_is_there: &SyncSender<()>,
+) -> Result<Option<Linked>> {
+    let mut side = JobSide::new()?;
+    entered(side.namespace())?;
+    let Ok((gateway, family)) = gateway.recv() else { return Ok(None) };
+    side.create_pair(gateway.as_fd())?;
+    // As above.
+    let _ = link_is_there.send(());
+    side.complete(request, family).map(Some)
 }
 
-fn loopback_listeners(request: &NetworkRequest, family: Family) -> Result<Vec<LoopbackListener>> {
-    let mut listeners = Vec::new();
-    for &port in &request.loopback_ports {
-        let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-        if family == Family::Both {
-            addresses.push(IpAddr::V6(Ipv6Addr::LOCALHOST));
-        }
-        for address in addresses {
-            let listener = sockets::listener(SocketAddr::new(address, port))
-                .during(Step::Socket, format!("offering localhost:{port} in the job namespace"))?;
-            listeners.push(LoopbackListener { listener, port });
-        }
+fn assemble(gateway: Captured, job: Linked) -> Network {
+    let family = gateway.family;
+    let Capture { mut tcp, udp, mut dns, raw, drops } = gateway.capture;
+    if let Some((listener, socket)) = job.loopback_dns {
+        tcp.push(listener);
+        dns.push(socket);
     }
-    Ok(listeners)
+    Network { family, tcp, udp, dns, loopback: job.loopback, raw, drops }
+}
+
+fn panicked() -> Error {
+    let source = std::io::Error::other("a thread panicked");
+    Error::new(Step::NetworkNamespace, "building the network", source)
 }
 
 /// Both families are configured, or none of IPv6: the file says whether new namespaces have it.

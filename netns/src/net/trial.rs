@@ -20,7 +20,6 @@ use super::{links, namespace, sockets};
 pub(crate) struct Pair {
     gateway_ns: OwnedFd,
     gateway: Netlink,
-    job_ns: OwnedFd,
     job: Netlink,
 }
 
@@ -29,14 +28,14 @@ pub(crate) fn namespaces() -> Result<Pair> {
     let gateway_ns =
         namespace::unshare_network().during(Step::NetworkNamespace, "making the gateway namespace")?;
     let gateway = links::open().during(Step::Link, "opening a route socket")?;
-    let job_ns = namespace::unshare_network().during(Step::NetworkNamespace, "making the job namespace")?;
+    namespace::unshare_network().during(Step::NetworkNamespace, "making the job namespace")?;
     let job = links::open().during(Step::Link, "opening a route socket")?;
-    Ok(Pair { gateway_ns, gateway, job_ns, job })
+    Ok(Pair { gateway_ns, gateway, job })
 }
 
 /// Links the two.
 pub(crate) fn link(pair: &mut Pair) -> Result<()> {
-    links::create_pair(&mut pair.gateway, pair.job_ns.as_fd()).map_err(link_error)
+    links::create_pair(&mut pair.job, pair.gateway_ns.as_fd()).map_err(link_error)
 }
 
 /// Addresses, routes and the capture rule on both ends of the link.

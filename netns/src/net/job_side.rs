@@ -1,0 +1,78 @@
+//! What of a run's network is built from inside the job namespace: its end of the link and the
+//! listeners on its loopback.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::error::{During, Result, Step};
+
+use super::datagram::DatagramSocket;
+use super::namespace::unshare_network;
+use super::netlink::Netlink;
+use super::plan::DNS_PORT;
+use super::setup::{Family, LoopbackListener, NetworkRequest, link_error};
+use super::{links, sockets};
+
+/// A job namespace that has no link yet, with the calling thread in it.
+pub(super) struct JobSide {
+    namespace: OwnedFd,
+    routes: Netlink,
+}
+
+/// A job namespace in which everything is in place.
+#[derive(Debug)]
+pub(super) struct Linked {
+    pub(super) routes: Netlink,
+    pub(super) loopback: Vec<LoopbackListener>,
+    pub(super) loopback_dns: Option<(TcpListener, DatagramSocket)>,
+}
+
+impl JobSide {
+    /// Puts the calling thread into a new namespace.
+    pub(super) fn new() -> Result<JobSide> {
+        let namespace = unshare_network().during(Step::NetworkNamespace, "making the job namespace")?;
+        let routes = links::open().during(Step::Link, "opening a route socket in the job namespace")?;
+        Ok(JobSide { namespace, routes })
+    }
+
+    pub(super) fn namespace(&self) -> BorrowedFd<'_> {
+        self.namespace.as_fd()
+    }
+
+    /// Makes the pair; the other end appears in `gateway`.
+    pub(super) fn create_pair(&mut self, gateway: BorrowedFd<'_>) -> Result<()> {
+        links::create_pair(&mut self.routes, gateway).map_err(link_error)
+    }
+
+    /// Configures this end, and opens what the job is offered on its loopback.
+    pub(super) fn complete(mut self, request: &NetworkRequest, family: Family) -> Result<Linked> {
+        links::configure_job(&mut self.routes, family).map_err(link_error)?;
+        let loopback = loopback_listeners(request, family)?;
+        let loopback_dns = if request.loopback_dns { Some(loopback_dns()?) } else { None };
+        Ok(Linked { routes: self.routes, loopback, loopback_dns })
+    }
+}
+
+fn loopback_dns() -> Result<(TcpListener, DatagramSocket)> {
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DNS_PORT);
+    let during = "opening the DNS server on the job's loopback";
+    let tcp = sockets::listener(address).during(Step::Socket, during)?;
+    let udp = sockets::tproxy_datagrams(address).during(Step::Socket, during)?;
+    Ok((tcp, udp))
+}
+
+fn loopback_listeners(request: &NetworkRequest, family: Family) -> Result<Vec<LoopbackListener>> {
+    let mut listeners = Vec::new();
+    for &port in &request.loopback_ports {
+        let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        if family == Family::Both {
+            addresses.push(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        }
+        for address in addresses {
+            let listener = sockets::listener(SocketAddr::new(address, port))
+                .during(Step::Socket, format!("offering localhost:{port} in the job namespace"))?;
+            listeners.push(LoopbackListener { listener, port });
+        }
+    }
+    Ok(listeners)
+}
