@@ -24,6 +24,7 @@ mod http;
 mod leaks;
 mod modes;
 mod opaque;
+mod proxy;
 mod self_test;
 mod tls;
 mod udp;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         exit::add,
         bad_input::add,
         modes::add,
+        proxy::add,
         escapes::add,
         leaks::add,
         clients::add,
