@@ -21,6 +21,7 @@ mod dns;
 mod escapes;
 mod exit;
 mod http;
+mod ipv6;
 mod leaks;
 mod modes;
 mod opaque;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         exit::add,
         bad_input::add,
         modes::add,
+        ipv6::add,
         proxy::add,
         escapes::add,
         leaks::add,

@@ -135,9 +135,8 @@ impl World {
     pub(crate) fn tcp_echo(&self, name: &str, port: u16, banner: &'static [u8]) -> (Heard, Ipv4Addr) {
         let (v4, v6) = self.new_addresses();
         self.zone.address(name, v4).address(name, v6);
-        let heard =
-            self.inside.call(async move { tcp::serve_tcp(SocketAddr::from((v4, port)), banner) }).unwrap();
-        self.inside.call(async move { tcp::serve_tcp(SocketAddr::from((v6, port)), banner) }).unwrap();
+        let addresses = [v4.into(), v6.into()];
+        let heard = self.inside.call(async move { tcp::serve_tcp(addresses, port, banner) }).unwrap();
         (heard, v4)
     }
 

@@ -56,6 +56,8 @@ table inet trap {
   chain pre {
     type filter hook prerouting priority mangle; policy accept;
     iifname != \"up0\" accept
+    ip daddr {hole4} drop
+    ip6 daddr {hole6} drop
     ip daddr { {servers4}, {others4}, 198.18.0.0/30, 224.0.0.0/4, 255.255.255.255 } accept
     ip6 daddr { {servers6}, 2001:db8:18::/64, fe80::/10, ff00::/8 } accept
     meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to 127.0.0.1:{port} accept

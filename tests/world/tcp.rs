@@ -1,7 +1,7 @@
 //! Servers of other protocols than HTTP: they echo, or speak first.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use socket2::{Protocol, Type};
@@ -35,15 +35,17 @@ impl Heard {
 }
 
 /// Sends `banner` to who connects, then echoes. To be called in the internet namespace, on its runtime.
-pub(crate) fn serve_tcp(address: SocketAddr, banner: &'static [u8]) -> io::Result<Heard> {
-    let listener = sockets::tcp_listener(address)?;
+pub(crate) fn serve_tcp(addresses: [IpAddr; 2], port: u16, banner: &'static [u8]) -> io::Result<Heard> {
     let heard = Heard::default();
-    let all = heard.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(greet_and_echo(stream, banner, all.clone()));
-        }
-    });
+    for address in addresses {
+        let listener = sockets::tcp_listener(SocketAddr::new(address, port))?;
+        let all = heard.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(greet_and_echo(stream, banner, all.clone()));
+            }
+        });
+    }
     Ok(heard)
 }
 
