@@ -23,12 +23,14 @@ mod exit;
 mod http;
 mod ipv6;
 mod leaks;
+mod masks;
 mod modes;
 mod opaque;
 mod proxy;
 mod self_test;
 mod tls;
 mod udp;
+mod user;
 
 use std::process::ExitCode;
 
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         ipv6::add,
         proxy::add,
         escapes::add,
+        masks::add,
+        user::add,
         leaks::add,
         clients::add,
     ] {

@@ -20,7 +20,7 @@ use crate::exit;
 use crate::upstream::ParentProxies;
 
 pub use diagnosis::Unfit;
-pub use identity::find_user;
+pub use identity::{Account, find_user};
 
 /// Everything that a run is made of.
 #[derive(Debug)]
@@ -125,15 +125,16 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
         argv: plan.argv,
         env: plan.env,
         directory: plan.directory,
-        user: plan.user,
         mounts: MountPlan {
             files: resolution.files,
             masked_directories,
             masked_files,
             kept: plan.policy.unix_sockets().map(PathBuf::from).collect(),
-            runtime_directory: identity::runtime_directory(),
+            // Another user than the caller has none.
+            runtime_directory: identity::runtime_directory().filter(|_| plan.user.is_none()),
             guard_kernel: netns::job::is_root(),
         },
+        user: plan.user,
         foreground: caller.foreground,
         terminal: caller.terminal.clone(),
     };
