@@ -31,6 +31,7 @@ mod self_test;
 mod tls;
 mod udp;
 mod user;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         escapes::add,
         masks::add,
         user::add,
+        volume::add,
         leaks::add,
         clients::add,
     ] {
