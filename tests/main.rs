@@ -22,6 +22,7 @@ mod escapes;
 mod exit;
 mod http;
 mod ipv6;
+mod keyboard;
 mod leaks;
 mod masks;
 mod modes;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         opaque::add,
         udp::add,
         exit::add,
+        keyboard::add,
         bad_input::add,
         modes::add,
         ipv6::add,
