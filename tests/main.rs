@@ -29,6 +29,7 @@ mod modes;
 mod opaque;
 mod proxy;
 mod self_test;
+mod stderr;
 mod tls;
 mod udp;
 mod user;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         udp::add,
         exit::add,
         keyboard::add,
+        stderr::add,
         bad_input::add,
         modes::add,
         ipv6::add,

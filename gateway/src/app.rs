@@ -17,6 +17,7 @@ use policy::{Mode, Policy};
 
 use crate::audit::{self, LogError, Sinks};
 use crate::exit;
+use crate::stderr;
 use crate::upstream::ParentProxies;
 
 pub use diagnosis::Unfit;
@@ -170,6 +171,5 @@ fn announce(policy: &Policy) {
         Mode::Enforce => format!("cijail-net: enforcing {rules}\n"),
         Mode::Monitor => format!("cijail-net: monitoring with {rules}: everything passes\n"),
     };
-    // A closed standard error is the caller's wish.
-    let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+    stderr::say(&line);
 }

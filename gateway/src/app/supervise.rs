@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use super::AppError;
 use crate::audit::printable;
 use crate::exit;
+use crate::stderr;
 
 /// How a job ended.
 #[derive(Debug)]
@@ -126,8 +127,7 @@ impl<'a> Supervisor<'a> {
         let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
         let why = if not_found { "command not found".to_owned() } else { error.to_string() };
         let line = format!("cijail-net: cannot run {}: {why}\n", printable(&self.caller.program));
-        // The status tells as well.
-        let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+        stderr::say(&line);
         Ok(End { status, keyboard: None, terminal: self.held_terminal() })
     }
 
