@@ -112,8 +112,10 @@ fn command_that_handles_it(mode: Mode) {
 
 const HANDLER: &str = "\
 import sys, time
+terminal = open('/dev/tty', 'w')
 try:
-    print('start', file=open('/dev/tty', 'w'), flush=True)
-    time.sleep(1000)
+    print('start', file=terminal, flush=True)
+    # A signal between two sleeps is seen after the second.
+    while True: time.sleep(0.1)
 except KeyboardInterrupt: sys.exit(4)
 ";
