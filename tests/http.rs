@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::jail::Jail;
 use crate::outcome::Outcome;
 use crate::suite::{Mode, Suite, both};
-use crate::world::World;
+use crate::world::{PROXY_URL, Reply, Request, World};
 
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -24,6 +24,8 @@ pub(crate) fn add(suite: &mut Suite) {
         redirect_to_a_denied_host,
         large_bodies,
         stalled_server_does_not_stall_the_job,
+        trace_is_not_sent,
+        many_header_fields,
     );
 }
 
@@ -206,4 +208,47 @@ fn stalled_server_does_not_stall_the_job(mode: Mode) {
     // Either the end of the connection as it was, or a gateway's word for it.
     assert!(hung_up.code() == 52 || hung_up.says("502") || hung_up.says("upstream"), "{hung_up}");
     world.assert_nothing_left();
+}
+
+/// Its answer would show what was added on the way.
+fn trace_is_not_sent(mode: Mode) {
+    let world = World::new();
+    let site = world.site("good.test");
+    let trace = ["curl", "-sS", "-i", "-X", "TRACE", "http://good.test/"];
+    let outcome = Jail::new(&world, mode).allow("good.test").run(trace);
+    outcome.assert_says("HTTP/1.1 403").assert_denied("http", "good.test", "method-not-allowed");
+    Jail::new(&world, mode).option("--mode").option("monitor").run(trace);
+    assert!(site.requests().is_empty(), "{:?}", site.requests());
+    Jail::direct(&world, mode).run(trace);
+    assert_eq!(site.requests()[0].method, "TRACE");
+}
+
+fn many_header_fields(mode: Mode) {
+    let world = World::new();
+    let site = world.site("good.test");
+    site.respond(|request| {
+        let count = request.query().parse().ok()?;
+        Some((0..count).fold(Reply::ok("all\n"), |reply: Reply, number: u32| {
+            reply.with_header(&format!("x-down-{number}"), "value")
+        }))
+    });
+    let script = "\
+import http.client, sys
+http.client._MAXHEADERS = 10000
+c = http.client.HTTPConnection('good.test')
+for count in (101, 300, 900):
+    c.request('GET', '/?%d' % count, headers={'X-Up-%d' % n: 'value' for n in range(count)})
+    r = c.getresponse()
+    print(r.status, sum(1 for name, _ in r.getheaders() if name.startswith('x-down-')), r.read())
+";
+    let proxy = world.proxy();
+    proxy.knows("good.test", site.v4);
+    let direct = Jail::new(&world, mode).allow("good.test");
+    for jail in [direct.clone().env("HTTP_PROXY", PROXY_URL), direct] {
+        let outcome = jail.python(script);
+        outcome.assert_stdout("200 101 b'all\\n'\n200 300 b'all\\n'\n200 900 b'all\\n'\n");
+    }
+    let up = |request: &Request| request.headers.iter().filter(|(name, _)| name.starts_with("X-Up-")).count();
+    assert_eq!(site.requests().iter().map(up).collect::<Vec<_>>(), [101, 300, 900, 101, 300, 900]);
+    assert_eq!(proxy.asked().len(), 3);
 }

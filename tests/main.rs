@@ -21,12 +21,19 @@ mod dns;
 mod escapes;
 mod exit;
 mod http;
+mod ipv6;
+mod keyboard;
 mod leaks;
+mod masks;
 mod modes;
 mod opaque;
+mod proxy;
 mod self_test;
+mod stderr;
 mod tls;
 mod udp;
+mod user;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -47,9 +54,16 @@ fn main() -> ExitCode {
         opaque::add,
         udp::add,
         exit::add,
+        keyboard::add,
+        stderr::add,
         bad_input::add,
         modes::add,
+        ipv6::add,
+        proxy::add,
         escapes::add,
+        masks::add,
+        user::add,
+        volume::add,
         leaks::add,
         clients::add,
     ] {

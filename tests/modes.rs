@@ -16,7 +16,6 @@ pub(crate) fn add(suite: &mut Suite) {
         proxy_variables_are_removed,
         policy_cannot_change_during_the_run,
         explicit_resolver,
-        parent_proxy,
     );
 }
 
@@ -130,20 +129,4 @@ fn explicit_resolver(mode: Mode) {
     let jail = Jail::new(&world, mode).allow("good.test").option("--resolver").option("203.0.113.53");
     jail.run(["getent", "hosts", "good.test"]).assert_success();
     world.assert_attacker_saw_nothing();
-}
-
-/// A host that reaches the internet through a proxy only: the job does not notice.
-fn parent_proxy(mode: Mode) {
-    let world = World::new();
-    let site = world.site("good.test");
-    let proxy = world.connect_proxy("proxy.test", 3128, &site);
-    let jail = Jail::new(&world, mode)
-        .allow("good.test")
-        .env("HTTPS_PROXY", "http://proxy.test:3128")
-        .env("https_proxy", "http://proxy.test:3128");
-    let outcome = jail.run(["curl", "-sS", "https://good.test/"]);
-    outcome.assert_success().assert_stdout("hello from good.test\n");
-    assert!(proxy.contains(b"CONNECT good.test:443"), "the gateway asked its proxy: {outcome}");
-    jail.run(["curl", "-sS", "https://evil.test/"]).assert_code(6);
-    assert!(!proxy.contains(b"evil"));
 }

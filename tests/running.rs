@@ -119,6 +119,7 @@ impl Drop for Running {
 
 /// A command on a terminal.
 pub(crate) struct Terminal {
+    name: String,
     pid: Pid,
     deadline: Instant,
     screen: Output,
@@ -132,12 +133,13 @@ impl Terminal {
     pub(crate) fn spawn(mut command: Command, master: OwnedFd, limit: Duration) -> Self {
         let keyboard = File::from(master);
         let screen = Output::read(keyboard.try_clone().unwrap());
+        let name = in_words(&command);
         let child = command.spawn().unwrap();
         // The command holds the terminal's descriptors, and the screen must end with the command.
         drop(command);
         let pid = Pid::from_raw(child.id() as i32);
         let deadline = Instant::now() + limit;
-        Self { pid, deadline, screen, keyboard, ended: notice_end(child), over: false }
+        Self { name, pid, deadline, screen, keyboard, ended: notice_end(child), over: false }
     }
 
     pub(crate) fn type_in(&mut self, keys: &str) {
@@ -148,7 +150,7 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn wait_for(&self, part: &str) {
         let found = self.screen.wait_for(part, self.deadline);
-        assert!(found, "the terminal never showed {part:?}, but:\n{}", self.screen.so_far());
+        assert!(found, "{} never showed {part:?}, but:\n{}", self.name, self.screen.so_far());
         self.screen.forget_until(part);
     }
 
@@ -157,7 +159,7 @@ impl Terminal {
         let limit = self.deadline.saturating_duration_since(Instant::now());
         let ended = self.ended.recv_timeout(limit);
         let Ok((status, _)) = ended else {
-            panic!("the session did not end; its screen:\n{}", self.screen.so_far());
+            panic!("{} did not end; its screen:\n{}", self.name, self.screen.so_far());
         };
         self.over = true;
         status

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::jail::{Jail, uid};
 use crate::suite::{Mode, Suite, both, once};
-use crate::world::{ATTACKER_V6, Transport, World, Zone};
+use crate::world::{ATTACKER_V6, BLACK_HOLES, Transport, World, Zone};
 
 const OTHER_RESOLVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 const HOST_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2));
@@ -19,7 +19,8 @@ pub(crate) fn add(suite: &mut Suite) {
         names_and_pages,
         attacker_hears_everything,
         servers_remember,
-        leaks_are_found
+        leaks_are_found,
+        black_holes_are_silent,
     );
     once!(suite, deadline_kills, worlds_are_cheap);
 }
@@ -72,6 +73,14 @@ fn attacker_hears_everything(mode: Mode) {
     let contact = &world.attacker().contacts()[0];
     assert_eq!((contact.transport, contact.target), (Transport::Tcp, (ATTACKER_V6, 8123).into()));
     assert_eq!(world.attacker().contacts()[1].sni.as_deref(), Some("stolen.evil.test"));
+}
+
+fn black_holes_are_silent(mode: Mode) {
+    let world = World::new();
+    for hole in [BLACK_HOLES.0.to_string(), format!("[{}]", BLACK_HOLES.1)] {
+        let url = format!("http://{hole}/");
+        Jail::direct(&world, mode).run(["curl", "-sS", "-g", "-m", "0.3", &url]).assert_code(28);
+    }
 }
 
 fn servers_remember(mode: Mode) {

@@ -58,9 +58,19 @@ impl Dns {
     /// Addresses that the policy refuses are left out.
     pub async fn addresses(&self, name: &Name) -> Result<Vec<IpAddr>, LookupError> {
         let pinned = self.pins.fresh_addresses_of(name, Instant::now());
-        if pinned.iter().any(IpAddr::is_ipv4) {
-            return Ok(pinned);
-        }
+        if pinned.iter().any(IpAddr::is_ipv4) { Ok(pinned) } else { self.addresses_of_both(name).await }
+    }
+
+    /// Every address to dial for the name: those that are pinned, and those of the family that the job
+    /// did not ask for. For when the one that the job chose does not answer.
+    pub async fn every_address(&self, name: &Name) -> Vec<IpAddr> {
+        let mut all = self.pins.fresh_addresses_of(name, Instant::now());
+        let found = self.addresses_of_both(name).await.unwrap_or_default();
+        all.extend(found);
+        all
+    }
+
+    async fn addresses_of_both(&self, name: &Name) -> Result<Vec<IpAddr>, LookupError> {
         let lookup = |kind| self.lookup(Key::new(None, wire_name(name), kind), Some(name));
         let (v6, v4) = tokio::join!(lookup(Kind::AAAA), lookup(Kind::A));
         let mut found = Vec::new();

@@ -17,10 +17,11 @@ use policy::{Mode, Policy};
 
 use crate::audit::{self, LogError, Sinks};
 use crate::exit;
+use crate::stderr;
 use crate::upstream::ParentProxies;
 
 pub use diagnosis::Unfit;
-pub use identity::find_user;
+pub use identity::{Account, find_user};
 
 /// Everything that a run is made of.
 #[derive(Debug)]
@@ -125,15 +126,16 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
         argv: plan.argv,
         env: plan.env,
         directory: plan.directory,
-        user: plan.user,
         mounts: MountPlan {
             files: resolution.files,
             masked_directories,
             masked_files,
             kept: plan.policy.unix_sockets().map(PathBuf::from).collect(),
-            runtime_directory: identity::runtime_directory(),
+            // Another user than the caller has none.
+            runtime_directory: identity::runtime_directory().filter(|_| plan.user.is_none()),
             guard_kernel: netns::job::is_root(),
         },
+        user: plan.user,
         foreground: caller.foreground,
         terminal: caller.terminal.clone(),
     };
@@ -170,6 +172,5 @@ fn announce(policy: &Policy) {
         Mode::Enforce => format!("cijail-net: enforcing {rules}\n"),
         Mode::Monitor => format!("cijail-net: monitoring with {rules}: everything passes\n"),
     };
-    // A closed standard error is the caller's wish.
-    let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+    stderr::say(&line);
 }

@@ -15,14 +15,17 @@ use args::{Cli, Command};
 use crate::app::AppError;
 use crate::demo::{self, DemoError};
 use crate::exit;
+use crate::stderr;
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // The terminal that it is written to may be gone; the status tells all the same.
-            let _ = error.print();
+            // Nobody may read it; the status tells all the same.
+            if !error.use_stderr() || stderr::has_room(stderr::PATIENCE) {
+                let _ = error.print();
+            }
             return ExitCode::from(if error.use_stderr() { exit::FAILED } else { 0 });
         }
     };
@@ -67,10 +70,8 @@ fn complain(error: &(dyn std::error::Error + 'static)) {
 
 /// Writes a text to standard error, every line with our name in front.
 fn say(text: &str) {
-    use std::io::Write;
     let text: String = text.lines().map(|line| format!("cijail-net: {line}\n")).collect();
-    // Nobody reads it if standard error is closed.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    stderr::say(&text);
 }
 
 /// Writes a command's answer to standard output. A reader that has read enough is no error.

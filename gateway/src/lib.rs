@@ -12,4 +12,5 @@ pub mod listener;
 mod packet;
 pub mod relay;
 pub mod sniff;
+mod stderr;
 pub mod upstream;

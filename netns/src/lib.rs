@@ -10,11 +10,13 @@ pub mod job;
 mod limits;
 pub mod net;
 mod pipe;
+mod room;
 mod userns;
 mod watch;
 
 pub use error::{Error, Result, Step, remedy};
 pub use limits::raise_descriptor_limit;
 pub use pipe::Pipe;
+pub use room::writable_within;
 pub use userns::{Privilege, acquire};
 pub use watch::{Watchable, watch};

@@ -11,6 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::net::of_this_thread;
 use crate::enter;
+use crate::jail::uid;
 use crate::private_user::UID;
 use crate::suite::Mode;
 
@@ -34,8 +35,11 @@ impl Files {
         }
         for mode in Mode::BOTH {
             fs::create_dir(files.home(mode))?;
+            fs::create_dir_all(files.runtime_directory(mode))?;
+            fs::set_permissions(files.runtime_directory(mode), Permissions::from_mode(0o700))?;
         }
         give_away(&files.home(Mode::Rootless))?;
+        give_away(&files.runtime_directory(Mode::Rootless))?;
         Ok(files)
     }
 
@@ -49,6 +53,16 @@ impl Files {
         self.root.join("shm")
     }
 
+    /// `/run` as programs in this world see it: the real host's daemons know another internet than this one.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// What the user that runs jobs in this mode has in `/run/user`.
+    pub(crate) fn runtime_directory(&self, mode: Mode) -> PathBuf {
+        self.run().join(format!("user/{}", uid(mode)))
+    }
+
     /// For the tests' own files; every user may write here.
     pub(crate) fn shared(&self) -> PathBuf {
         self.root.join("shared")
@@ -57,6 +71,11 @@ impl Files {
     /// The home directory of the user that runs jobs in this mode.
     pub(crate) fn home(&self, mode: Mode) -> PathBuf {
         self.root.join(mode.name())
+    }
+
+    /// A group that the user of rootless jobs is in by `/etc/group`.
+    pub(crate) fn second_group(&self) -> u32 {
+        UID - 1
     }
 
     pub(crate) fn set_resolv_conf(&self, content: &str) {
@@ -69,7 +88,15 @@ impl Files {
         let home = self.home(Mode::Rootless);
         let users = fs::read_to_string("/etc/passwd")?
             + &format!("runner:x:{UID}:{UID}:runner:{}:/bin/bash\n", home.display());
-        let groups = fs::read_to_string("/etc/group")? + &format!("runner:x:{UID}:\n");
+        let groups = fs::read_to_string("/etc/group")?
+            + &format!("runner:x:{UID}:\nbuilders:x:{}:runner\n", self.second_group());
+        // Where a file is a link, it mostly points into /run.
+        let resolv_conf = Path::new("/etc/resolv.conf").canonicalize().ok();
+        show(&self.run(), Path::new("/run"))?;
+        if let Some(place) = resolv_conf.filter(|place| !place.exists()) {
+            fs::create_dir_all(place.parent().expect("a file has one"))?;
+            fs::write(place, "")?;
+        }
         self.show_file("resolv.conf", RESOLV_CONF)?;
         self.show_file("hosts", HOSTS)?;
         self.show_file("nsswitch.conf", NSSWITCH)?;
@@ -77,20 +104,13 @@ impl Files {
         self.show_file("group", &groups)?;
         show(&self.tmp(), Path::new("/tmp"))?;
         show(&self.shared_memory(), Path::new("/dev/shm"))?;
-        // The real host's resolver daemons know another internet than this one.
-        for daemon in ["/run/nscd", "/run/systemd/resolve"] {
-            if Path::new(daemon).is_dir() {
-                mount(Some("tmpfs"), daemon, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
-            }
-        }
         of_this_thread("mnt")
     }
 
     fn show_file(&self, name: &str, content: &str) -> io::Result<()> {
         let (ours, theirs) = (self.root.join("etc").join(name), Path::new("/etc").join(name));
         fs::write(&ours, content)?;
-        // A file that is a link points into a directory that may be mounted over later.
-        if theirs.exists() { show(&ours, &theirs.canonicalize()?) } else { Ok(()) }
+        if theirs.exists() { show(&ours, &theirs) } else { Ok(()) }
     }
 
     pub(crate) fn remove(&self) -> io::Result<()> {

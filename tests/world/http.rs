@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
-use super::cgi;
+use super::{cgi, proxy};
 
 const LONGEST_HEAD: u64 = 1 << 20;
 const CHUNK: usize = 1 << 16;
@@ -64,6 +64,10 @@ pub(crate) enum Reply {
         arguments: Vec<String>,
         environment: BTreeMap<String, String>,
     },
+    /// As a proxy: a connection to this address.
+    Tunnel(SocketAddr),
+    /// As a proxy: what the origin at this address says.
+    Forward(SocketAddr),
 }
 
 impl Reply {
@@ -139,6 +143,8 @@ where
                 write_head(&mut stream, status, &headers, body.len() as u64, close).await?;
                 stream.write_all(&body).await?;
             }
+            Reply::Tunnel(to) => return proxy::tunnel(&mut stream, to).await,
+            Reply::Forward(to) => return proxy::forward(&mut stream, &request, to).await,
         }
         stream.flush().await?;
         if close {

@@ -66,13 +66,25 @@ impl Inside {
 impl HostSide {
     /// The names of the host's network interfaces.
     pub(crate) fn interfaces(&self) -> Vec<String> {
+        self.there(|| {
+            let interfaces = nix::net::if_::if_nameindex().unwrap();
+            interfaces.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect()
+        })
+    }
+
+    /// Carries out `ip` commands in the host's network.
+    pub(crate) fn configure(&self, batch: &str) {
+        self.there(|| net::configure(batch).unwrap());
+    }
+
+    /// Does something in the host's network, on a thread of its own.
+    fn there<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
-            let list = scope.spawn(|| {
+            let there = scope.spawn(|| {
                 setns(self.net.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
-                let interfaces = nix::net::if_::if_nameindex().unwrap();
-                interfaces.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect()
+                work()
             });
-            list.join().unwrap()
+            there.join().unwrap()
         })
     }
 }

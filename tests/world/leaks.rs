@@ -35,7 +35,9 @@ impl World {
         for place in [self.files().tmp(), self.files().shared_memory()] {
             left.extend(entries(&place).into_iter().map(|entry| format!("{}/{entry}", place.display())));
         }
-        left.extend(entries(Path::new("/run")).into_iter().filter(|entry| entry.contains("cijail")));
+        let of_ours = |entry: &String| entry.contains("cijail");
+        left.extend(entries(&self.files().run()).into_iter().filter(of_ours));
+        left.extend(entries(Path::new("/run")).into_iter().filter(of_ours));
         left.extend(self.further_interfaces());
         left
     }

@@ -11,6 +11,7 @@ mod inside;
 pub(crate) mod leaks;
 mod net;
 mod postgres;
+mod proxy;
 mod site;
 mod sockets;
 mod ssh;
@@ -18,7 +19,7 @@ mod tcp;
 mod wire;
 mod zone;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -28,6 +29,7 @@ pub(crate) use dns::{Behaviour, Dns, Transport};
 pub(crate) use files::{Files, give_away};
 pub(crate) use http::{Reply, Request};
 pub(crate) use inside::HostSide;
+pub(crate) use proxy::Proxy;
 pub(crate) use site::Site;
 pub(crate) use ssh::SshServer;
 pub(crate) use tcp::Heard;
@@ -38,6 +40,14 @@ use inside::Inside;
 
 /// The resolver that the host is configured with.
 pub(crate) const RESOLVER_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 53);
+/// The same resolver's other address.
+pub(crate) const RESOLVER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x53);
+
+/// Where [`World::proxy`] listens.
+pub(crate) const PROXY_URL: &str = "http://proxy.test:3128";
+
+/// Addresses that swallow every packet.
+pub(crate) const BLACK_HOLES: (Ipv4Addr, Ipv6Addr) = net::BLACK_HOLES;
 
 const HTTP: u16 = 80;
 const HTTPS: u16 = 443;
@@ -125,9 +135,8 @@ impl World {
     pub(crate) fn tcp_echo(&self, name: &str, port: u16, banner: &'static [u8]) -> (Heard, Ipv4Addr) {
         let (v4, v6) = self.new_addresses();
         self.zone.address(name, v4).address(name, v6);
-        let heard =
-            self.inside.call(async move { tcp::serve_tcp(SocketAddr::from((v4, port)), banner) }).unwrap();
-        self.inside.call(async move { tcp::serve_tcp(SocketAddr::from((v6, port)), banner) }).unwrap();
+        let addresses = [v4.into(), v6.into()];
+        let heard = self.inside.call(async move { tcp::serve_tcp(addresses, port, banner) }).unwrap();
         (heard, v4)
     }
 
@@ -139,12 +148,21 @@ impl World {
         (heard, v4)
     }
 
-    /// A proxy that leads every CONNECT to this site, whatever the name.
-    pub(crate) fn connect_proxy(&self, name: &str, port: u16, site: &Site) -> Heard {
+    /// The same at an IPv6 address.
+    pub(crate) fn udp_echo_v6(&self, name: &str, port: u16) -> Heard {
+        let (_, v6) = self.new_addresses();
+        self.zone.address(name, v6);
+        self.inside.call(async move { tcp::serve_udp(SocketAddr::from((v6, port))) }).unwrap()
+    }
+
+    /// The proxy at `PROXY_URL`, which knows no host yet.
+    pub(crate) fn proxy(&self) -> Proxy {
         let (v4, _) = self.new_addresses();
-        self.zone.address(name, v4);
-        let leads_to = site.v4.into();
-        self.inside.call(async move { tcp::serve_connect(SocketAddr::from((v4, port)), leads_to) }).unwrap()
+        self.zone.address("proxy.test", v4);
+        let proxy = Proxy::default();
+        let opened = proxy.clone();
+        self.inside.call(async move { opened.listen(SocketAddr::from((v4, 3128))) }).unwrap();
+        proxy
     }
 
     /// A real ssh server on port 22, by this name, for the user `runner`.
@@ -174,8 +192,15 @@ impl World {
     }
 
     /// Addresses that no server has yet, one of each family.
-    pub(crate) fn new_addresses(&self) -> (Ipv4Addr, std::net::Ipv6Addr) {
+    pub(crate) fn new_addresses(&self) -> (Ipv4Addr, Ipv6Addr) {
         zone::server_addresses(self.next_site.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes the host's IPv4 address and route away, and gives it the resolver's IPv6 address.
+    pub(crate) fn without_v4(&self) -> &Self {
+        self.host.configure(net::WITHOUT_V4);
+        self.files.set_resolv_conf(&format!("nameserver {RESOLVER_V6}\n"));
+        self
     }
 
     pub(crate) fn inside(&self) -> &Inside {
@@ -239,6 +264,5 @@ impl Drop for World {
 }
 
 fn resolver_addresses() -> [IpAddr; 2] {
-    let (v4, v6) = (RESOLVER_V4, std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x53));
-    [v4.into(), v6.into()]
+    [RESOLVER_V4.into(), RESOLVER_V6.into()]
 }

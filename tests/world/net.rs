@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio, id};
 
@@ -44,11 +44,20 @@ route add local default dev lo table main
 route add local ::/0 dev lo table main
 ";
 
+/// What makes a host have IPv6 only; the route goes with the address.
+pub(crate) const WITHOUT_V4: &str = "address del 198.18.0.2/30 dev eth0\n";
+
+/// Addresses of the benign blocks that swallow every packet.
+pub(crate) const BLACK_HOLES: (Ipv4Addr, Ipv6Addr) =
+    (Ipv4Addr::new(203, 0, 113, 250), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xfa));
+
 const TRAP: &str = "\
 table inet trap {
   chain pre {
     type filter hook prerouting priority mangle; policy accept;
     iifname != \"up0\" accept
+    ip daddr {hole4} drop
+    ip6 daddr {hole6} drop
     ip daddr { {servers4}, {others4}, 198.18.0.0/30, 224.0.0.0/4, 255.255.255.255 } accept
     ip6 daddr { {servers6}, 2001:db8:18::/64, fe80::/10, ff00::/8 } accept
     meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to 127.0.0.1:{port} accept
@@ -65,13 +74,15 @@ pub(crate) fn make_and_enter_internet() -> io::Result<OwnedFd> {
     unshare(CloneFlags::CLONE_NEWNET)?;
     let host = of_this_thread("net")?;
     let peer = format!("/proc/{}/fd/{}", id(), internet.as_raw_fd());
-    feed("ip", &["-batch", "-"], &HOST.replace("{internet}", &peer))?;
+    configure(&HOST.replace("{internet}", &peer))?;
     setns(internet.as_fd(), CloneFlags::CLONE_NEWNET)?;
-    feed("ip", &["-batch", "-"], INTERNET)?;
+    configure(INTERNET)?;
     let trap = TRAP
         .replace("{servers4}", SERVERS_V4)
         .replace("{others4}", OTHERS_V4)
         .replace("{servers6}", SERVERS_V6)
+        .replace("{hole4}", &BLACK_HOLES.0.to_string())
+        .replace("{hole6}", &BLACK_HOLES.1.to_string())
         .replace("{port}", &TRAP_PORT.to_string());
     feed("nft", &["-f", "-"], &trap)?;
     Ok(host)
@@ -80,6 +91,11 @@ pub(crate) fn make_and_enter_internet() -> io::Result<OwnedFd> {
 /// A namespace of the calling thread, held open.
 pub(crate) fn of_this_thread(kind: &str) -> io::Result<OwnedFd> {
     Ok(File::open(format!("/proc/thread-self/ns/{kind}"))?.into())
+}
+
+/// Carries out `ip` commands in the calling thread's namespace.
+pub(crate) fn configure(batch: &str) -> io::Result<()> {
+    feed("ip", &["-batch", "-"], batch)
 }
 
 fn feed(program: &str, arguments: &[&str], input: &str) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use socket2::{Protocol, Type};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::sockets;
@@ -35,15 +35,17 @@ impl Heard {
 }
 
 /// Sends `banner` to who connects, then echoes. To be called in the internet namespace, on its runtime.
-pub(crate) fn serve_tcp(address: SocketAddr, banner: &'static [u8]) -> io::Result<Heard> {
-    let listener = sockets::tcp_listener(address)?;
+pub(crate) fn serve_tcp(addresses: [IpAddr; 2], port: u16, banner: &'static [u8]) -> io::Result<Heard> {
     let heard = Heard::default();
-    let all = heard.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(greet_and_echo(stream, banner, all.clone()));
-        }
-    });
+    for address in addresses {
+        let listener = sockets::tcp_listener(SocketAddr::new(address, port))?;
+        let all = heard.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(greet_and_echo(stream, banner, all.clone()));
+            }
+        });
+    }
     Ok(heard)
 }
 
@@ -76,41 +78,4 @@ pub(crate) fn serve_udp(address: SocketAddr) -> io::Result<Heard> {
         }
     });
     Ok(heard)
-}
-
-/// An HTTP proxy that knows CONNECT only and leads every name to one address. To be called in the internet
-/// namespace, on its runtime.
-pub(crate) fn serve_connect(address: SocketAddr, leads_to: IpAddr) -> io::Result<Heard> {
-    let listener = sockets::tcp_listener(address)?;
-    let heard = Heard::default();
-    let all = heard.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(connect(stream, leads_to, all.clone()));
-        }
-    });
-    Ok(heard)
-}
-
-async fn connect(stream: TcpStream, leads_to: IpAddr, heard: Heard) -> io::Result<()> {
-    let connection = heard.begin();
-    let mut stream = BufReader::new(stream);
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read_until(b'\n', &mut head).await? == 0 {
-            return Ok(());
-        }
-    }
-    heard.add(connection, &head);
-    let head = String::from_utf8_lossy(&head);
-    let port = head.split(' ').nth(1).and_then(|target| target.rsplit_once(':')?.1.parse().ok());
-    match (head.starts_with("CONNECT "), port) {
-        (true, Some(port)) => {
-            let mut upstream = TcpStream::connect(SocketAddr::new(leads_to, port)).await?;
-            stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await?;
-            copy_bidirectional(&mut stream, &mut upstream).await?;
-        }
-        _ => stream.write_all(b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n").await?,
-    }
-    Ok(())
 }

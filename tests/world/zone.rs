@@ -42,6 +42,13 @@ impl Zone {
         self.locked().insert(name.to_owned(), vec![address_data(address.into())]);
     }
 
+    /// The first IPv6 address of a name.
+    pub(crate) fn v6_of(&self, name: &str) -> Ipv6Addr {
+        let names = self.locked();
+        let v6 = names[name].iter().find_map(|data| if let Data::Aaaa(v6) = data { Some(*v6) } else { None });
+        v6.expect("the name has an IPv6 address")
+    }
+
     pub(crate) fn answer(&self, question: &Question) -> (Code, Vec<Record>) {
         let names = self.locked();
         let mut answers = Vec::new();

@@ -10,12 +10,13 @@ use tokio::sync::mpsc::{Receiver, channel};
 use super::AppError;
 use crate::audit::printable;
 use crate::exit;
+use crate::stderr;
 
 /// How a job ended.
 #[derive(Debug)]
 pub(super) struct End {
     status: u8,
-    /// The signal that ended a foreground job from the keyboard.
+    /// The signal from the keyboard that ended the job, which had the foreground or got it through us.
     keyboard: Option<i32>,
     terminal: Option<Terminal>,
 }
@@ -26,15 +27,17 @@ pub(super) fn takes_foreground(terminal: &Terminal) -> bool {
     terminal.is_ours() && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Hands the terminal back and passes a keyboard signal on to whoever waits with us.
+/// Hands the terminal back, and ends by a keyboard signal if the job did: a shell goes by how its command
+/// died.
 pub(super) fn finish(end: End) -> u8 {
     if let Some(terminal) = &end.terminal {
         terminal.take_back();
-        if let Some(signal) = end.keyboard {
-            // The terminal sent it to the job's group alone; without us it would have reached ours, and
-            // ended us: a shell goes by how its command died.
-            signals::die_with_own_group(signal);
-        }
+    }
+    match end.keyboard {
+        // The terminal sent it to the job's group alone; without us it would have reached ours.
+        Some(signal) if end.terminal.is_some() => signals::die_with_own_group(signal),
+        Some(signal) => signals::die(signal),
+        None => {}
     }
     end.status
 }
@@ -55,13 +58,22 @@ pub(super) struct Supervisor<'a> {
     control: AsyncFd<&'a Job>,
     signals: Receiver<i32>,
     caller: Caller,
+    /// The last keyboard signal that was passed on.
+    interrupted: Option<i32>,
     /// Somebody stopped us, and the stop went on to the job.
     stopping: bool,
 }
 
 impl<'a> Supervisor<'a> {
     pub(super) fn new(job: &'a Job, caller: Caller) -> io::Result<Supervisor<'a>> {
-        Ok(Supervisor { job, control: netns::watch(job)?, signals: forwarded()?, caller, stopping: false })
+        Ok(Supervisor {
+            job,
+            control: netns::watch(job)?,
+            signals: forwarded()?,
+            caller,
+            interrupted: None,
+            stopping: false,
+        })
     }
 
     /// Until the job and everything that it started is gone.
@@ -92,7 +104,9 @@ impl<'a> Supervisor<'a> {
             }
         }
         let (status, killed_by) = end.ok_or(AppError::InitKilled)?;
-        let keyboard = killed_by.filter(|signal| self.caller.foreground && signals::is_keyboard(*signal));
+        let keyboard = killed_by.filter(|signal| {
+            signals::is_keyboard(*signal) && (self.caller.foreground || self.interrupted == Some(*signal))
+        });
         Ok(End { status, keyboard, terminal: self.held_terminal() })
     }
 
@@ -113,14 +127,16 @@ impl<'a> Supervisor<'a> {
         let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
         let why = if not_found { "command not found".to_owned() } else { error.to_string() };
         let line = format!("cijail-net: cannot run {}: {why}\n", printable(&self.caller.program));
-        // The status tells as well.
-        let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
+        stderr::say(&line);
         Ok(End { status, keyboard: None, terminal: self.held_terminal() })
     }
 
     /// Passes a signal of ours on to the job.
     fn forward(&mut self, signal: i32) -> Result<(), AppError> {
         self.stopping = signal == signals::TERMINAL_STOP;
+        if signals::is_keyboard(signal) {
+            self.interrupted = Some(signal);
+        }
         Ok(self.job.order(Order::Signal(signal))?)
     }
 

@@ -25,6 +25,8 @@ pub use sink::{Format, LogError, Sinks};
 
 /// How long the end of a run waits for the log's last lines.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often standard error without room is looked at.
+const RETRY: Duration = Duration::from_millis(50);
 /// Events that may wait for the writer.
 const QUEUE: usize = 16_384;
 
@@ -72,7 +74,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
     let (alive, done) = channel();
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
         let _alive: Sender<()> = alive;
-        for message in receiver {
+        while let Some(message) = next(&receiver, &mut sinks) {
             match message {
                 Message::Event(event) => {
                     written.queued.fetch_sub(1, Ordering::Relaxed);
@@ -85,6 +87,18 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         sinks.finish()
     })?;
     Ok(Writer { audit: Audit { sender, shared }, thread, done })
+}
+
+/// The next message, before which what waits for standard error may go.
+fn next(receiver: &Receiver<Message>, sinks: &mut Sinks) -> Option<Message> {
+    while sinks.is_behind() {
+        match receiver.recv_timeout(RETRY) {
+            Ok(message) => return Some(message),
+            Err(RecvTimeoutError::Timeout) => sinks.catch_up(),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    receiver.recv().ok()
 }
 
 impl Audit {

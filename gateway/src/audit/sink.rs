@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::fold::Fold;
 use super::{Event, json, text};
+use crate::stderr::{PATIENCE, Stderr};
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -30,7 +32,7 @@ pub enum LogError {
     /// Events came faster than they could be written.
     #[error("{0} events were not logged, as they came faster than the log could be written")]
     Lost(u64),
-    /// Standard error or the file takes nothing any more.
+    /// The file, perhaps a pipe, takes nothing any more.
     #[error("the log's destination takes no more lines: its last ones are lost")]
     Stuck,
     /// The writer has a bug.
@@ -43,6 +45,7 @@ pub enum LogError {
 pub struct Sinks {
     session: String,
     stderr: Option<Format>,
+    printer: Stderr,
     file: Option<LogFile>,
     fold: Fold,
 }
@@ -58,7 +61,7 @@ struct LogFile {
 impl Sinks {
     /// Standard error in this format, or nothing.
     pub fn new(session: String, stderr: Option<Format>) -> Sinks {
-        Sinks { session, stderr, file: None, fold: Fold::default() }
+        Sinks { session, stderr, printer: Stderr::default(), file: None, fold: Fold::default() }
     }
 
     /// Adds a file.
@@ -73,17 +76,17 @@ impl Sinks {
     }
 
     pub(super) fn event(&mut self, event: &Event) {
-        match self.stderr {
-            Some(Format::Json) => self.print(&json::line(event, &self.session)),
-            Some(Format::Text) => self.print_folded(&text::line(event)),
-            None => {}
-        }
         if let Some(file) = &mut self.file {
             let line = match file.format {
                 Format::Json => json::line(event, &self.session),
                 Format::Text => text::line(event),
             };
             file.write(&line);
+        }
+        match self.stderr {
+            Some(Format::Json) => self.print(&json::line(event, &self.session)),
+            Some(Format::Text) => self.print_folded(&text::line(event)),
+            None => {}
         }
     }
 
@@ -93,8 +96,23 @@ impl Sinks {
         }
     }
 
+    /// Whether lines wait for standard error to take them.
+    pub(super) fn is_behind(&self) -> bool {
+        self.printer.is_behind()
+    }
+
+    /// Writes of them what it takes now.
+    pub(super) fn catch_up(&mut self) {
+        self.printer.flush(Duration::ZERO);
+        let lost = self.printer.take_lost();
+        if lost > 0 {
+            self.notice(&format!("{lost} lines are missing here: nothing read them in time"));
+        }
+    }
+
     pub(super) fn finish(mut self) -> Result<(), LogError> {
         self.tell_repeats();
+        self.printer.flush(PATIENCE);
         let Some(mut file) = self.file.take() else { return Ok(()) };
         file.flush();
         match file.failure {
@@ -118,10 +136,9 @@ impl Sinks {
         }
     }
 
-    /// One write a line, so that lines of the job and ours do not mix. A closed standard error is
-    /// the caller's wish.
-    fn print(&self, line: &str) {
-        let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    /// One write a line, so that lines of the job and ours do not mix.
+    fn print(&mut self, line: &str) {
+        self.printer.print(&format!("{line}\n"));
     }
 }
 

@@ -46,7 +46,7 @@ Environment: CIJAIL_ENDPOINTS (rules), CIJAIL_DRY_RUN=1 (--mode monitor), CIJAIL
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) rules: RuleArgs,
-    /// Run the command as this user (name or number); needs root
+    /// Run the command as this user (name or number), with its groups and HOME; needs root
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
     /// Write the log to this file

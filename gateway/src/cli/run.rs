@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::args::RunArgs;
 use super::{Failure, sources};
-use crate::app::{self, Plan};
+use crate::app::{self, Account, Plan};
 use crate::audit::{Format, Sinks};
 use crate::upstream::ParentProxies;
 
@@ -47,15 +47,15 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     if !needs.is_empty() {
         return Err(PlanError::Interception(needs.join(", ")).into());
     }
-    let user = args.user.as_deref().map(app::find_user).transpose()?;
+    let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
     let plan = Plan {
         policy,
         proxies,
         argv: args.command.iter().cloned().map(to_c).collect::<Result<_, _>>()?,
-        env: environment(args.keep_proxy_env)?,
+        env: environment(args.keep_proxy_env, account.as_ref())?,
         directory,
-        user,
+        user: account.map(|account| account.user),
         sinks: sinks(&args)?,
         quiet: args.quiet || (args.log_file.is_none() && args.log_format == Format::Json),
         fail_on_blocked: args.fail_on_blocked,
@@ -87,14 +87,17 @@ fn session() -> io::Result<String> {
     Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }
 
-fn environment(keep_proxies: bool) -> Result<Vec<CString>, PlanError> {
-    std::env::vars_os()
-        .filter(|(name, _)| {
-            let proxy =
-                PROXY_VARIABLES.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
-            keep_proxies || !proxy
-        })
-        .map(|(mut name, value)| {
+fn environment(keep_proxies: bool, account: Option<&Account>) -> Result<Vec<CString>, PlanError> {
+    let own = account.map(Account::variables).unwrap_or_default();
+    let inherited = std::env::vars_os().filter(|(name, _)| {
+        let proxy =
+            PROXY_VARIABLES.iter().any(|known| name.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+        (keep_proxies || !proxy) && !own.iter().any(|(own, _)| name == own)
+    });
+    let own = own.iter().filter_map(|(name, value)| Some(((*name).into(), (*value)?.into())));
+    inherited
+        .chain(own)
+        .map(|(mut name, value): (OsString, OsString)| {
             name.push("=");
             name.push(value);
             to_c(name)

@@ -25,7 +25,7 @@ use super::report::Report;
 use super::{Connection, Context, denial};
 use crate::audit::Kind;
 use crate::counters::Counters;
-use crate::upstream::{Destination, HttpProxy};
+use crate::upstream::{Destination, HttpProxy, ProxyError};
 
 use body::{Body, Watched};
 use head::Asked;
@@ -173,6 +173,11 @@ impl Session {
             answered = upstream.send(Request::from_parts(parts, body::empty()), asked).await;
         }
         let response = match answered {
+            // The job knows of no proxy, and cannot log in to one.
+            Ok(response) if upstream.proxy.is_some() && unauthenticated(&response) => {
+                let refused = ProxyError::Refused(response.status().to_string());
+                return Err((report, Reason::UpstreamFailed, refused.into()));
+            }
             Ok(response) => response,
             Err(error) => return Err((report, Reason::UpstreamFailed, error.into())),
         };
@@ -211,6 +216,11 @@ impl Upstream {
     async fn send(&mut self, request: Request<Body>, asked: &Asked) -> hyper::Result<Response<Incoming>> {
         self.sender.send_request(head::outgoing(request, asked, self.proxy.as_ref())).await
     }
+}
+
+/// Whether a parent proxy wants credentials that it did not get.
+fn unauthenticated<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
 }
 
 fn refusal(asked: &Asked, report: &Report) -> Response<Body> {

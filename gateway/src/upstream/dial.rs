@@ -147,7 +147,7 @@ impl Dialer {
             Destination::Name { name, port, preferred: Some(address) } => {
                 // The others are only looked up if this one is slow.
                 let more: MoreAddresses<'_> = Box::pin(async {
-                    let found = self.dns.addresses(name).await.unwrap_or_default();
+                    let found = self.dns.every_address(name).await;
                     eyeballs::interleave(found.into_iter().map(|address| SocketAddr::new(address, *port)))
                 });
                 (eyeballs::connect(vec![*address], Some(more), deadline).await, format!("{name}:{port}"))

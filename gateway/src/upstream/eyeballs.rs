@@ -49,40 +49,43 @@ pub(super) async fn connect(
         }
     }
     loop {
-        if waiting.is_empty()
-            && let Some(more) = more.take_if(|_| !tried.is_empty())
-        {
-            let found = tokio::select! {
-                found = more => found,
-                () = sleep_until(deadline) => Vec::new(),
-            };
-            waiting.extend(found.into_iter().filter(|address| !tried.contains(address)));
-        }
         if tried.len() < MAX_ATTEMPTS
             && let Some(address) = waiting.pop_front()
         {
             tried.push(address);
             attempts.spawn(TcpStream::connect(address));
-        } else if attempts.is_empty() {
+        } else if attempts.is_empty() && more.is_none() {
             return Err(failure);
         }
-        let next = if waiting.is_empty() && more.is_none() {
-            deadline
-        } else {
-            deadline.min(Instant::now() + HEAD_START)
-        };
+        let next = if waiting.is_empty() { deadline } else { deadline.min(Instant::now() + HEAD_START) };
         tokio::select! {
             Some(attempt) = attempts.join_next() => match attempt {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = error,
                 Err(error) => failure = io::Error::other(error),
             },
+            // Attempts that are under way go on meanwhile.
+            found = asked(&mut more), if waiting.is_empty() && more.is_some() => {
+                more = None;
+                for address in found {
+                    if !tried.contains(&address) && !waiting.contains(&address) {
+                        waiting.push_back(address);
+                    }
+                }
+            }
             () = sleep_until(next) => {
                 if Instant::now() >= deadline {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
         }
+    }
+}
+
+async fn asked(more: &mut Option<MoreAddresses<'_>>) -> Vec<SocketAddr> {
+    match more {
+        Some(more) => more.await,
+        None => Vec::new(),
     }
 }
 

@@ -25,12 +25,21 @@ pub fn stop_self() {
 }
 
 /// Sends a signal to the caller's process group, the caller included, which does not handle it any
-/// more. Returns only if the caller had been told to ignore it.
+/// more. Returns only if the signal does not end it.
 pub fn die_with_own_group(number: i32) {
+    // A group of ours exists as long as we do.
+    unhandled(number, |signal| kill(Pid::from_raw(0), signal));
+}
+
+/// Ends the calling process by a signal. Returns only if the signal does not end it.
+pub fn die(number: i32) {
+    unhandled(number, raise);
+}
+
+fn unhandled(number: i32, send: impl FnOnce(Signal) -> nix::Result<()>) {
     let Ok(number) = Signal::try_from(number) else { return };
     // SAFETY: the default disposition runs no handler.
     if unsafe { signal(number, SigHandler::SigDfl) }.is_ok() {
-        // A group of ours exists as long as we do.
-        let _ = kill(Pid::from_raw(0), number);
+        let _ = send(number);
     }
 }

@@ -127,7 +127,8 @@ pub(super) fn outgoing<B>(request: Request<B>, asked: &Asked, proxy: Option<&Htt
             parts.headers.insert(HOST, value);
         }
         let target = match proxy {
-            Some(_) => format!("http://{}:{}{}", authority.host, asked.port, path.trim_start_matches('*')),
+            // The same authority as in Host (RFC 9112 section 3.2).
+            Some(_) => format!("http://{host}{}", path.trim_start_matches('*')),
             None => path,
         };
         // The parts come from a valid target, so the new one is valid; the old one is the fallback.
