@@ -68,6 +68,10 @@ pub(crate) fn full(parts: &Parts<'_>, tests: &Path, path: PathBuf) -> Result<(Im
     for name in ["etc/passwd", "etc/group"] {
         archive.file(name, 0o644, &read(&Path::new("/").join(name))?);
     }
+    // Each test shows others in their places.
+    for name in ["etc/resolv.conf", "etc/hosts", "etc/nsswitch.conf"] {
+        archive.file(name, 0o644, b"");
+    }
     Ok((write(archive, path)?, packages))
 }
 
