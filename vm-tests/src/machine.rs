@@ -82,7 +82,9 @@ impl Machine {
             Accelerator::Tcg => ["-accel", "tcg", "-cpu", "max"],
         };
         let disk = format!("file={},format=raw,if=virtio", hardware.disk.display());
-        let mut qemu = Command::new(QEMU)
+        // A killed runner leaves no machine behind. The signal follows the thread that starts it: the main one.
+        let mut qemu = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", QEMU])
             .args(processor)
             .args(["-smp", "1", "-m", MEMORY, "-nodefaults", "-nic", "none", "-no-reboot"])
             .args(["-display", "none", "-serial", "stdio", "-drive", &disk])

@@ -26,6 +26,9 @@ pub(crate) fn run(words: &[String]) -> Result<bool, Failure> {
     let started = Instant::now();
     let boots = plan::choose(words)?;
     let cache = cache()?;
+    // Images and the disk are there once: another run waits.
+    let only = fs::File::create(cache.join("lock"))?;
+    only.lock()?;
     let (busybox, busybox_program) = debian::busybox(&cache)?;
     let kernel = debian::kernel(&cache, &busybox_program)?;
     report::package(&busybox);
