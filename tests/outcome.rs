@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::wait::patience;
+
 /// One line of the JSON log.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -84,7 +86,7 @@ impl Outcome {
 
     #[track_caller]
     pub(crate) fn assert_faster_than(&self, limit: Duration) -> &Self {
-        assert!(self.duration < limit, "took {:?}: {self}", self.duration);
+        assert!(self.duration < limit * patience(), "took {:?}: {self}", self.duration);
         self
     }
 

@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::outcome::{Event, Outcome};
+use crate::wait::patience;
 
 const LIMIT_OF_PIPES: Duration = Duration::from_secs(5);
 
@@ -47,7 +48,18 @@ impl Running {
         let stderr = Output::read(child.stderr.take().expect("it was piped"));
         let pid = Pid::from_raw(child.id() as i32);
         let ended = notice_end(child);
-        Self { name, pid, started, deadline: started + limit, stdin, stdout, stderr, ended, log, over: false }
+        Self {
+            name,
+            pid,
+            started,
+            deadline: started + limit * patience(),
+            stdin,
+            stdout,
+            stderr,
+            ended,
+            log,
+            over: false,
+        }
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -138,7 +150,7 @@ impl Terminal {
         // The command holds the terminal's descriptors, and the screen must end with the command.
         drop(command);
         let pid = Pid::from_raw(child.id() as i32);
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + limit * patience();
         Self { name, pid, deadline, screen, keyboard, ended: notice_end(child), over: false }
     }
 
@@ -224,7 +236,7 @@ impl Output {
     }
 
     fn wait_for_end(&self) -> bool {
-        self.wait_until(Instant::now() + LIMIT_OF_PIPES, |state| state.ended)
+        self.wait_until(Instant::now() + LIMIT_OF_PIPES * patience(), |state| state.ended)
     }
 
     fn wait_until(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {

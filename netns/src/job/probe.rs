@@ -21,7 +21,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(3);
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 const DNS_PORT: u16 = 53;
 const HTTPS_PORT: u16 = 443;
-const TRANSACTION: [u8; 2] = [0xc1, 0x7a];
 const NXDOMAIN: u8 = 3;
 
 /// Asks for the probe name and connects to the probe addresses.
@@ -40,31 +39,43 @@ pub(super) fn run(both_families: bool) -> Result<()> {
     Ok(())
 }
 
-/// Asks again and again, at first quickly.
+/// Asks again and again, at first quickly. Answers come in the order of the questions; the last one is
+/// awaited too, as an answer to a closed socket would look like an ICMP packet of the job.
 fn denied_name() -> io::Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket.connect((GATEWAY_V4, DNS_PORT))?;
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
+    let mut asked: u16 = 0;
+    let mut denied = false;
     let mut answer = [0; 512];
-    let length = loop {
-        socket.send(&question())?;
-        socket.set_read_timeout(Some(pause))?;
+    loop {
+        if !denied {
+            asked = asked.wrapping_add(1);
+            socket.send(&question(asked))?;
+        }
+        socket.set_read_timeout(Some(if denied { LAST_PAUSE } else { pause }))?;
         match socket.recv(&mut answer) {
-            Ok(length) => break length,
+            Ok(length) if is_denial(&answer[..length]) => {
+                denied = true;
+                if answer[..2] == asked.to_be_bytes() {
+                    return Ok(());
+                }
+            }
+            Ok(_) => return Err(io::Error::other("the answer is not a denial")),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            // The last question was lost.
+            Err(_) if denied => return Ok(()),
             Err(_) if start.elapsed() >= PATIENCE => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"));
             }
             Err(_) => pause = (pause * 2).min(LAST_PAUSE),
         }
-    };
-    match answer.get(..4.min(length)).unwrap_or_default() {
-        [a, b, flags, code] if [*a, *b] == TRANSACTION && flags & 0x80 != 0 && code & 0x0f == NXDOMAIN => {
-            Ok(())
-        }
-        _ => Err(io::Error::other("the answer is not a denial")),
     }
+}
+
+fn is_denial(answer: &[u8]) -> bool {
+    matches!(answer, [_, _, flags, code, ..] if flags & 0x80 != 0 && code & 0x0f == NXDOMAIN)
 }
 
 /// Sends the first packet of a connection.
@@ -93,8 +104,8 @@ fn expect_reset(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// A question for the probe name's address (RFC 1035 section 4.1).
-fn question() -> Vec<u8> {
-    let mut bytes = TRANSACTION.to_vec();
+fn question(transaction: u16) -> Vec<u8> {
+    let mut bytes = transaction.to_be_bytes().to_vec();
     bytes.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     for label in PROBE_NAME.split('.') {
         bytes.push(label.len() as u8);

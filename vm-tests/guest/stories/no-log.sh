@@ -1,0 +1,1 @@
+refused "sudo modprobe -a nft_log nfnetlink_log"

@@ -1,0 +1,1 @@
+refused "sudo sysctl -w user.max_user_namespaces=31231"

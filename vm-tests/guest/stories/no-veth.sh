@@ -1,0 +1,1 @@
+refused "sudo modprobe veth"

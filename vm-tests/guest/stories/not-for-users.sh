@@ -1,0 +1,1 @@
+refused "sudo sysctl -w kernel.unprivileged_userns_clone=1"

@@ -1,0 +1,2 @@
+# Nothing: a guest that gets this far works.
+true
