@@ -5,14 +5,14 @@
 
 use std::fmt::Display;
 use std::io::{self, Read};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 
 use crate::error::{During, Result, Step};
-use crate::net::{GATEWAY_V4, PROBE_NAME, PROBE_V4, PROBE_V6};
+use crate::net::{GATEWAY_V4, GATEWAY_V6, PROBE_NAME, PROBE_V4, PROBE_V6};
 
 /// How long the gateway may take to answer; it has usually done so within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,53 +23,75 @@ const DNS_PORT: u16 = 53;
 const HTTPS_PORT: u16 = 443;
 const NXDOMAIN: u8 = 3;
 
-/// Asks for the probe name and connects to the probe addresses.
+/// Asks for the probe name and connects to a probe address, over both families at once.
 pub(super) fn run(both_families: bool) -> Result<()> {
-    let mut addresses = vec![IpAddr::from(PROBE_V4)];
+    let mut families = vec![(IpAddr::from(GATEWAY_V4), IpAddr::from(PROBE_V4))];
     if both_families {
-        addresses.push(PROBE_V6.into());
+        families.push((GATEWAY_V6.into(), PROBE_V6.into()));
     }
     let not_denied = |what: &dyn Display| format!("{what} was not denied");
     // First: a link that has just come up may lose a packet, and TCP waits a second before the next.
-    denied_name().during(Step::Probe, not_denied(&PROBE_NAME))?;
-    let attempts: Vec<_> = addresses.iter().map(|address| begin_connect(*address)).collect();
-    for (address, attempt) in addresses.iter().zip(attempts) {
+    let questions: Vec<_> = families.iter().map(|(server, _)| Question::ask(*server)).collect();
+    for question in questions {
+        question.and_then(Question::expect_denial).during(Step::Probe, not_denied(&PROBE_NAME))?;
+    }
+    let attempts: Vec<_> = families.iter().map(|(_, address)| begin_connect(*address)).collect();
+    for ((_, address), attempt) in families.iter().zip(attempts) {
         attempt.and_then(expect_reset).during(Step::Probe, not_denied(address))?;
     }
     Ok(())
 }
 
-/// Asks again and again, at first quickly. Answers come in the order of the questions; the last one is
-/// awaited too, as an answer to a closed socket would look like an ICMP packet of the job.
-fn denied_name() -> io::Result<()> {
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
-    socket.connect((GATEWAY_V4, DNS_PORT))?;
-    let start = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    let mut asked: u16 = 0;
-    let mut denied = false;
-    let mut answer = [0; 512];
-    loop {
-        if !denied {
-            asked = asked.wrapping_add(1);
-            socket.send(&question(asked))?;
-        }
-        socket.set_read_timeout(Some(if denied { LAST_PAUSE } else { pause }))?;
-        match socket.recv(&mut answer) {
-            Ok(length) if is_denial(&answer[..length]) => {
-                denied = true;
-                if answer[..2] == asked.to_be_bytes() {
-                    return Ok(());
+/// A question that is on its way.
+struct Question {
+    socket: UdpSocket,
+    asked: u16,
+}
+
+impl Question {
+    fn ask(server: IpAddr) -> io::Result<Question> {
+        let any: IpAddr =
+            if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((server, DNS_PORT))?;
+        let mut question = Question { socket, asked: 0 };
+        question.again()?;
+        Ok(question)
+    }
+
+    fn again(&mut self) -> io::Result<()> {
+        self.asked = self.asked.wrapping_add(1);
+        self.socket.send(&message(self.asked)).map(drop)
+    }
+
+    /// Asks again and again, at first quickly. Answers come in the order of the questions; the last one is
+    /// awaited too, as an answer to a closed socket would look like an ICMP packet of the job.
+    fn expect_denial(mut self) -> io::Result<()> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut denied = false;
+        let mut answer = [0; 512];
+        loop {
+            self.socket.set_read_timeout(Some(if denied { LAST_PAUSE } else { pause }))?;
+            match self.socket.recv(&mut answer) {
+                Ok(length) if is_denial(&answer[..length]) => {
+                    denied = true;
+                    if answer[..2] == self.asked.to_be_bytes() {
+                        return Ok(());
+                    }
+                }
+                Ok(_) => return Err(io::Error::other("the answer is not a denial")),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                // The last question was lost.
+                Err(_) if denied => return Ok(()),
+                Err(_) if start.elapsed() >= PATIENCE => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"));
+                }
+                Err(_) => {
+                    pause = (pause * 2).min(LAST_PAUSE);
+                    self.again()?;
                 }
             }
-            Ok(_) => return Err(io::Error::other("the answer is not a denial")),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-            // The last question was lost.
-            Err(_) if denied => return Ok(()),
-            Err(_) if start.elapsed() >= PATIENCE => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer"));
-            }
-            Err(_) => pause = (pause * 2).min(LAST_PAUSE),
         }
     }
 }
@@ -104,7 +126,7 @@ fn expect_reset(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// A question for the probe name's address (RFC 1035 section 4.1).
-fn question(transaction: u16) -> Vec<u8> {
+fn message(transaction: u16) -> Vec<u8> {
     let mut bytes = transaction.to_be_bytes().to_vec();
     bytes.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     for label in PROBE_NAME.split('.') {
