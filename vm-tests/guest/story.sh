@@ -30,8 +30,14 @@ left_behind() {
 echo "@vm begin $story $as"
 started=$(now)
 snapshot >/vm/before
-VM_STORY=$story AS=$as timeout -s KILL "${LIMIT:-60}" sh -eu -c '. /vm/lib.sh; . "/vm/stories/$VM_STORY.sh"' </dev/null
+VM_STORY=$story AS=$as sh -eu -c '. /vm/lib.sh; . "/vm/stories/$VM_STORY.sh"' </dev/null &
+running=$!
+# busybox's own timeout looks once a second, and would be among the processes left behind until then.
+(sleep "${LIMIT:-60}" && kill -KILL $running) &
+limit=$!
+wait $running
 code=$?
+kill $limit
 result=ok
 [ $code = 0 ] || { echo "the story ended with $code"; result=failed; }
 if left_behind; then

@@ -2,7 +2,7 @@
 workspace
 before=$(heard)
 jail --allow 203.0.113.10:80 --log-file log -- sh -c '
-  setsid sleep 1000 & sleep 1000 &
+  setsid sleep 31415 & sleep 31415 &
   while :; do timeout 1 wget -q -O - http://198.51.100.66/leak; echo >>tried; done' >/dev/null 2>&1 &
 tried_often() { [ -s tried ] && [ "$(wc -l <tried)" -gt 3 ]; }
 await tried_often
@@ -10,7 +10,8 @@ await tried_often
 gateway=$(pidof cijail-net | tr ' ' '\n' | sort -n | head -n 1)
 [ -n "$gateway" ] || fail "no gateway"
 kill -KILL "$gateway"
-gone() { [ -z "$(pidof cijail-net sleep)" ]; }
+# The job has this number in its command lines, all of them.
+gone() { [ -z "$(pidof cijail-net)" ] && ! grep -qs 31415 /proc/[0-9]*/cmdline; }
 await gone
 tries=$(wc -l <tried)
 usleep 300000
