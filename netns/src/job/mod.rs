@@ -13,6 +13,7 @@ mod init;
 mod mounts;
 mod probe;
 mod search;
+mod seccomp;
 pub mod signals;
 mod terminal;
 pub(crate) mod trial;
