@@ -17,6 +17,7 @@ mod seccomp;
 pub mod signals;
 mod terminal;
 pub(crate) mod trial;
+pub mod unix_sockets;
 
 use std::ffi::CString;
 use std::io;

@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 
@@ -16,18 +15,15 @@ use super::{MountPlan, capabilities, mounts, seccomp};
 
 /// Makes the mounts private, and mounts a file system in memory.
 pub(crate) fn private_mounts() -> Result<()> {
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .during(Step::Mount, "making the mounts private")?;
-    mounts::staged(&MountPlan::default())
+    mounts::make_private()?;
+    mounts::replaced(None)
 }
 
 /// Shows another file at the path of one that exists.
 pub(crate) fn replaced_file(path: &Path) -> Result<()> {
     const CONTENT: &[u8] = b"# cijail-net doctor\n";
     let path = fs::canonicalize(path).during(Step::Mount, format!("finding {}", path.display()))?;
-    let files = vec![(path.clone(), CONTENT.to_vec())];
-    mounts::staged(&MountPlan { files, ..MountPlan::default() })?;
+    mounts::replaced(Some((&path, CONTENT)))?;
     let shown = fs::read(&path).during(Step::Mount, format!("reading {}", path.display()))?;
     if shown == CONTENT {
         return Ok(());
@@ -36,7 +32,7 @@ pub(crate) fn replaced_file(path: &Path) -> Result<()> {
     Err(Error::new(Step::Mount, format!("replacing {}", path.display()), source))
 }
 
-/// Mounts a `/proc` that shows the calling process's PID namespace.
+/// Everything of the job's view of the file system, with a `/proc` that shows the calling process's PID namespace.
 pub(crate) fn fresh_proc() -> Result<()> {
     mounts::apply(&MountPlan::default())
 }
