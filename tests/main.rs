@@ -24,9 +24,11 @@ mod http;
 mod leaks;
 mod modes;
 mod opaque;
+mod sandbox;
 mod self_test;
 mod tls;
 mod udp;
+mod unix_sockets;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         bad_input::add,
         modes::add,
         escapes::add,
+        sandbox::add,
+        unix_sockets::add,
         leaks::add,
         clients::add,
     ] {
