@@ -14,14 +14,14 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{chdir, setsid};
+use nix::unistd::{chdir, setsid, ttyname};
 
 use crate::enter;
 use crate::outcome::Outcome;
 use crate::private_user::{PrivateUser, UID};
 use crate::running::{Running, Terminal};
 use crate::suite::Mode;
-use crate::world::{World, authority, leaks::MARKER};
+use crate::world::{World, authority, give_away, leaks::MARKER};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -188,6 +188,9 @@ impl<'w> Jail<'w> {
         ] {
             set(&mut command, slave.unwrap().into());
         }
+        if self.mode == Mode::Rootless {
+            give_away(&ttyname(&pty.slave).unwrap()).unwrap();
+        }
         self.enter_host(&mut command, Some(0));
         let terminal = Terminal::spawn(command, pty.master, self.limit);
         drop(pty.slave);
@@ -307,6 +310,11 @@ fn take_terminal(terminal: RawFd) -> io::Result<()> {
 
 fn next_number() -> u32 {
     RUNS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// `cijail-net` for a script that runs it.
+pub(crate) fn quoted_binary() -> String {
+    enter::binary().display().to_string()
 }
 
 /// The user that jobs run as.

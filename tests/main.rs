@@ -28,10 +28,12 @@ mod masks;
 mod modes;
 mod opaque;
 mod proxy;
+mod sandbox;
 mod self_test;
 mod stderr;
 mod tls;
 mod udp;
+mod unix_sockets;
 mod user;
 mod volume;
 
@@ -64,6 +66,8 @@ fn main() -> ExitCode {
         masks::add,
         user::add,
         volume::add,
+        sandbox::add,
+        unix_sockets::add,
         leaks::add,
         clients::add,
     ] {

@@ -166,6 +166,17 @@ impl Terminal {
         self.screen.forget_until(part);
     }
 
+    /// Waits until the screen shows one of these, and returns it.
+    #[track_caller]
+    pub(crate) fn wait_for_one_of<'a>(&self, parts: &[&'a str]) -> &'a str {
+        let shown = |screen: &str| parts.iter().find(|part| screen.contains(**part)).copied();
+        self.screen.wait_until(self.deadline, |state| {
+            state.ended || shown(&String::from_utf8_lossy(&state.bytes)).is_some()
+        });
+        let screen = self.screen.so_far();
+        shown(&screen).unwrap_or_else(|| panic!("the terminal showed none of {parts:?}, but:\n{screen}"))
+    }
+
     #[track_caller]
     pub(crate) fn finish(mut self) -> ExitStatus {
         let limit = self.deadline.saturating_duration_since(Instant::now());

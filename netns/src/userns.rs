@@ -38,6 +38,13 @@ pub fn acquire() -> Result<Privilege> {
     Ok(Privilege::UserNamespace)
 }
 
+/// Whether ids and capabilities mean the machine's own.
+pub(crate) fn is_initial_user_namespace() -> bool {
+    // All ids, mapped to themselves (user_namespaces(7)).
+    fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
 /// Maps the caller's ids onto themselves (user_namespaces(7)): files keep their owners, and
 /// `setgroups` is denied as the kernel demands.
 pub(crate) fn map_identity(uid: Uid, gid: Gid) -> io::Result<()> {

@@ -13,7 +13,7 @@ use crate::userns::{Privilege, map_identity};
 
 use super::control::{Event, MAX_MESSAGE, receive_go, receive_namespace, send_namespace};
 use super::init::{Setup, failure};
-use super::{JobSpec, capabilities, probe, search};
+use super::{JobSpec, capabilities, probe, search, seccomp};
 
 /// The forked command, which has not necessarily executed yet.
 pub(super) struct Starting {
@@ -107,6 +107,7 @@ fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {
     capabilities::own_session_keyring();
     match privilege {
         Privilege::Root => {
+            filter_system_calls()?;
             capabilities::limit_bounding_set().during(Step::Credentials, "limiting capabilities")?;
             if let Some(user) = &spec.user {
                 capabilities::become_user(user).during(Step::Credentials, "becoming the job's user")?;
@@ -118,10 +119,16 @@ fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {
                 .during(Step::UserNamespace, "making the job's user namespace")?;
             map_identity(uid, gid)
                 .during(Step::UserNamespace, "mapping the user into the job's namespace")?;
+            filter_system_calls()?;
             capabilities::limit_bounding_set().during(Step::Credentials, "limiting capabilities")?;
         }
     }
     Ok(())
+}
+
+/// While CAP_SYS_ADMIN is still held, and after the new session keyring: the filter refuses another.
+fn filter_system_calls() -> Result<()> {
+    seccomp::install().during(Step::Credentials, "installing the system call filter")
 }
 
 /// Marks everything above standard error to close on exec: the report pipe must stay open until

@@ -13,9 +13,11 @@ mod init;
 mod mounts;
 mod probe;
 mod search;
+mod seccomp;
 pub mod signals;
 mod terminal;
 pub(crate) mod trial;
+pub mod unix_sockets;
 
 use std::ffi::CString;
 use std::io;

@@ -5,29 +5,25 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 
 use crate::error::{During, Error, Result, Step};
 use crate::userns::map_identity;
 
-use super::{MountPlan, capabilities, mounts};
+use super::{MountPlan, capabilities, mounts, seccomp};
 
 /// Makes the mounts private, and mounts a file system in memory.
 pub(crate) fn private_mounts() -> Result<()> {
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .during(Step::Mount, "making the mounts private")?;
-    mounts::staged(&MountPlan::default())
+    mounts::make_private()?;
+    mounts::replaced(None)
 }
 
 /// Shows another file at the path of one that exists.
 pub(crate) fn replaced_file(path: &Path) -> Result<()> {
     const CONTENT: &[u8] = b"# cijail-net doctor\n";
     let path = fs::canonicalize(path).during(Step::Mount, format!("finding {}", path.display()))?;
-    let files = vec![(path.clone(), CONTENT.to_vec())];
-    mounts::staged(&MountPlan { files, ..MountPlan::default() })?;
+    mounts::replaced(Some((&path, CONTENT)))?;
     let shown = fs::read(&path).during(Step::Mount, format!("reading {}", path.display()))?;
     if shown == CONTENT {
         return Ok(());
@@ -36,7 +32,7 @@ pub(crate) fn replaced_file(path: &Path) -> Result<()> {
     Err(Error::new(Step::Mount, format!("replacing {}", path.display()), source))
 }
 
-/// Mounts a `/proc` that shows the calling process's PID namespace.
+/// Everything of the job's view of the file system, with a `/proc` that shows the calling process's PID namespace.
 pub(crate) fn fresh_proc() -> Result<()> {
     mounts::apply(&MountPlan::default())
 }
@@ -53,17 +49,9 @@ pub(crate) fn limited_capabilities() -> Result<()> {
     capabilities::limit_bounding_set().during(Step::Credentials, "limiting capabilities")
 }
 
-/// A system call filter that allows everything, installed with CAP_SYS_ADMIN held, as the job's is
-/// (seccomp(2)).
+/// The job's system call filter, installed with CAP_SYS_ADMIN held (seccomp(2)).
 pub(crate) fn system_call_filter() -> Result<()> {
-    // BPF_RET | BPF_K (linux/bpf_common.h).
-    let mut allow = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
-    let program = libc::sock_fprog { len: 1, filter: &raw mut allow };
-    // SAFETY: the program and its one instruction live here, and the kernel copies both.
-    let result = unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::c_ulong::from(libc::SECCOMP_MODE_FILTER), &raw const program)
-    };
-    nix::errno::Errno::result(result).map(drop).during(Step::Credentials, "installing a system call filter")
+    seccomp::install().during(Step::Credentials, "installing the system call filter")
 }
 
 /// The call that keeps the caller's descriptors from the job (Linux 5.11).
