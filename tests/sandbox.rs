@@ -18,6 +18,7 @@ pub(crate) fn add(suite: &mut Suite) {
         typing_into_the_terminal,
         terminal_has_a_name,
         shared_memory_is_private,
+        doctor_finds_nothing_missing,
     );
     once!(suite, root_has_few_devices, root_plants_no_cron_job, root_writes_to_copies);
     #[cfg(target_arch = "x86_64")]
@@ -139,6 +140,12 @@ fn shared_memory_is_private(mode: Mode) {
     assert!(!memory.join("of-the-job").exists());
     // Another run shares none with this one.
     jail.shell("ls /dev/shm").assert_success().assert_stdout("");
+}
+
+/// It tries the sandbox as a run makes it.
+fn doctor_finds_nothing_missing(mode: Mode) {
+    let world = World::new();
+    Jail::bare(&world, mode).run(["doctor"]).assert_success();
 }
 
 fn root_has_few_devices() {

@@ -107,7 +107,7 @@ pub(super) fn mounts(_: Option<Privilege>) -> Attempt {
 }
 
 pub(super) fn fresh_proc(_: Option<Privilege>) -> Attempt {
-    job::private_mounts().map_err(|_| Stop::Unreached(MOUNTS))?;
+    job::own_mounts().map_err(|_| Stop::Unreached(MOUNTS))?;
     job::fresh_proc()?;
     Ok(String::new())
 }

@@ -88,6 +88,10 @@ enum Never {}
 fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<Never, Outcome> {
     let spec = setup.spec;
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).during(Step::Control, "making the job's process group")?;
+    // The filter refuses another keyring, and needs CAP_SYS_ADMIN. Both are done while the gateway builds
+    // the network.
+    capabilities::own_session_keyring();
+    seccomp::install().during(Step::Credentials, "installing the system call filter")?;
     // Init has nothing left then that the command could take.
     let namespace = receive_namespace(channel).during(Step::Control, "waiting for the job namespace")?;
     enter_network(&namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
@@ -104,10 +108,8 @@ fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<N
 }
 
 fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {
-    capabilities::own_session_keyring();
     match privilege {
         Privilege::Root => {
-            filter_system_calls()?;
             capabilities::limit_bounding_set().during(Step::Credentials, "limiting capabilities")?;
             if let Some(user) = &spec.user {
                 capabilities::become_user(user).during(Step::Credentials, "becoming the job's user")?;
@@ -119,16 +121,10 @@ fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {
                 .during(Step::UserNamespace, "making the job's user namespace")?;
             map_identity(uid, gid)
                 .during(Step::UserNamespace, "mapping the user into the job's namespace")?;
-            filter_system_calls()?;
             capabilities::limit_bounding_set().during(Step::Credentials, "limiting capabilities")?;
         }
     }
     Ok(())
-}
-
-/// While CAP_SYS_ADMIN is still held, and after the new session keyring: the filter refuses another.
-fn filter_system_calls() -> Result<()> {
-    seccomp::install().during(Step::Credentials, "installing the system call filter")
 }
 
 /// Marks everything above standard error to close on exec: the report pipe must stay open until

@@ -11,7 +11,7 @@ use nix::unistd::{getegid, geteuid};
 use crate::error::{During, Error, Result, Step};
 use crate::userns::map_identity;
 
-use super::{MountPlan, capabilities, mounts, seccomp};
+use super::{MountPlan, capabilities, is_root, mounts, seccomp};
 
 /// Makes the mounts private, and mounts a file system in memory.
 pub(crate) fn private_mounts() -> Result<()> {
@@ -32,9 +32,15 @@ pub(crate) fn replaced_file(path: &Path) -> Result<()> {
     Err(Error::new(Step::Mount, format!("replacing {}", path.display()), source))
 }
 
-/// Everything of the job's view of the file system, with a `/proc` that shows the calling process's PID namespace.
+/// Makes the mounts private and no more.
+pub(crate) fn own_mounts() -> Result<()> {
+    mounts::make_private()
+}
+
+/// Makes everything of the job's view of the file system, with a `/proc` that shows the calling
+/// process's PID namespace.
 pub(crate) fn fresh_proc() -> Result<()> {
-    mounts::apply(&MountPlan::default())
+    mounts::apply(&MountPlan { guard_kernel: is_root(), ..MountPlan::default() })
 }
 
 /// The job's own user namespace, within the one that the run made.

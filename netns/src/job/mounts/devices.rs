@@ -1,14 +1,14 @@
 //! The job's `/dev`: no shared memory or message queues in common with the host, no terminal but the
 //! caller's, and in root mode no devices but those that every program may need.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, SFlag, mknod};
+use nix::sys::stat::{Mode, SFlag, mknod, umask};
 use nix::unistd::{chdir, isatty};
 
 use super::masks::{mask_directory, mask_file};
@@ -77,6 +77,7 @@ pub(super) fn cover(terminal: Option<&CallerTerminal>, has_all_groups: bool) -> 
         (terminal.0.strip_prefix(DEV).unwrap_or(&terminal.0).to_owned(), terminal.place().to_owned())
     });
     bind(&small, dev)?;
+    let caller_umask = umask(Mode::empty());
     for device in DEVICES {
         show_device(Path::new(device), &dev.join(device))?;
     }
@@ -84,9 +85,9 @@ pub(super) fn cover(terminal: Option<&CallerTerminal>, has_all_groups: bool) -> 
         symlink(target, dev.join(name))?;
     }
     for name in SHARED {
-        fs::create_dir(dev.join(name))?;
-        fs::set_permissions(dev.join(name), Permissions::from_mode(0o1777))?;
+        DirBuilder::new().mode(0o1777).create(dev.join(name))?;
     }
+    umask(caller_umask);
     if let Some((old, new)) = terminal {
         fs::write(&new, b"")?;
         bind(&old, &new)?;
@@ -119,7 +120,7 @@ pub(super) fn separate(terminal: Option<&CallerTerminal>) -> io::Result<()> {
 }
 
 /// Makes a node for the device of this name in the working directory, or shows that one where nodes
-/// cannot be made.
+/// cannot be made. The umask must be empty.
 fn show_device(old: &Path, new: &Path) -> io::Result<()> {
     let Ok(metadata) = fs::metadata(old) else { return Ok(()) };
     if !metadata.file_type().is_char_device() {
@@ -128,9 +129,9 @@ fn show_device(old: &Path, new: &Path) -> io::Result<()> {
     if old.components().count() > 1
         && let Some(directory) = new.parent()
     {
-        fs::create_dir(directory)?;
+        DirBuilder::new().mode(0o755).create(directory)?;
     }
-    match mknod(new, SFlag::S_IFCHR, Mode::empty(), metadata.rdev()) {
+    match mknod(new, SFlag::S_IFCHR, Mode::from_bits_truncate(metadata.mode()), metadata.rdev()) {
         Err(nix::Error::EPERM) => {
             fs::write(new, b"")?;
             return bind(old, new);
@@ -140,7 +141,7 @@ fn show_device(old: &Path, new: &Path) -> io::Result<()> {
     if (metadata.uid(), metadata.gid()) != (0, 0) {
         chown(new, Some(metadata.uid()), Some(metadata.gid()))?;
     }
-    fs::set_permissions(new, Permissions::from_mode(metadata.mode() & 0o777))
+    Ok(())
 }
 
 /// Mounts a `/dev/pts` with no terminal in it yet.

@@ -4,14 +4,16 @@
 //!
 //! The programs of the host are not among them: root in the job may replace any.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 
-use super::guard::{mount_id, read_only};
+use super::guard::read_only;
 use super::stage::{bind, place};
 use crate::error::{During, Result, Step};
 
@@ -69,12 +71,34 @@ const EXECUTED: [&str; 42] = [
 /// with a read-only one.
 pub(super) fn cover(overlays_are_possible: bool) -> Result<()> {
     let mut copies = Copies { made: Vec::new(), are_possible: overlays_are_possible };
-    // Through links, and what several names lead to once.
-    let paths: BTreeSet<PathBuf> = EXECUTED.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
-    for path in paths {
-        copies.cover(&path).during(Step::Mount, format!("covering {}", path.display()))?;
+    let mut plain = PlainDirectories::default();
+    // What several names lead to is covered once.
+    let mut covered = BTreeSet::new();
+    for path in EXECUTED.map(Path::new) {
+        let Ok(at) = Place::look(path) else { continue };
+        let (path, mount) = if at.is_link || !plain.hold(path) {
+            let Ok(path) = fs::canonicalize(path) else { continue };
+            let Ok(at) = Place::look(&path) else { continue };
+            (path, at.mount)
+        } else {
+            (path.to_owned(), at.mount)
+        };
+        if covered.insert(path.clone()) {
+            copies.cover(&path, mount).during(Step::Mount, format!("covering {}", path.display()))?;
+        }
     }
     Ok(())
+}
+
+/// Parents that no link is in the way to.
+#[derive(Default)]
+struct PlainDirectories(BTreeMap<&'static Path, bool>);
+
+impl PlainDirectories {
+    fn hold(&mut self, path: &'static Path) -> bool {
+        let Some(parent) = path.parent() else { return false };
+        *self.0.entry(parent).or_insert_with(|| fs::canonicalize(parent).is_ok_and(|real| real == parent))
+    }
 }
 
 /// An overlay of each mount that has something to cover.
@@ -92,12 +116,11 @@ struct Overlay {
 }
 
 impl Copies {
-    fn cover(&mut self, path: &Path) -> io::Result<()> {
-        let id = mount_id(path)?;
-        let overlay = match self.made.iter().position(|overlay| overlay.mount == id) {
+    fn cover(&mut self, path: &Path, mount: u64) -> io::Result<()> {
+        let overlay = match self.made.iter().position(|overlay| overlay.mount == mount) {
             Some(index) => &self.made[index],
             None => {
-                let overlay = Overlay::make(id, path, self.made.len(), self.are_possible)?;
+                let overlay = Overlay::make(mount, path, self.made.len(), self.are_possible)?;
                 self.made.push(overlay);
                 &self.made[self.made.len() - 1]
             }
@@ -111,8 +134,8 @@ impl Copies {
 
 impl Overlay {
     /// One overlay serves every path of a mount, as it costs as much as ten binds.
-    fn make(id: u64, path: &Path, index: usize, is_possible: bool) -> io::Result<Overlay> {
-        let is_of_mount = |path: &&Path| mount_id(path).is_ok_and(|of_path| of_path == id);
+    fn make(mount: u64, path: &Path, index: usize, is_possible: bool) -> io::Result<Overlay> {
+        let is_of_mount = |path: &&Path| Place::look(path).is_ok_and(|at| at.mount == mount);
         let base = path.ancestors().take_while(is_of_mount).last().unwrap_or(path).to_owned();
         let directory = place(&format!("overlay-{index}"));
         let shown = directory.join("shown");
@@ -122,7 +145,7 @@ impl Overlay {
         // A container's engine may have used up the depth of overlays, and not every file system can be
         // copied from.
         let is_mounted = is_possible && base.is_dir() && mount_overlay(&base, &directory, &shown).is_ok();
-        Ok(Overlay { mount: id, base, shown: is_mounted.then_some(shown) })
+        Ok(Overlay { mount, base, shown: is_mounted.then_some(shown) })
     }
 }
 
@@ -134,4 +157,31 @@ fn mount_overlay(base: &Path, directory: &Path, shown: &Path) -> io::Result<()> 
     let options = format!("lowerdir={base},upperdir={directory}/upper,workdir={directory}/work");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     Ok(mount(Some("overlay"), shown, Some("overlay"), flags, Some(options.as_str()))?)
+}
+
+/// Where a path leads, not through a link at its end.
+struct Place {
+    is_link: bool,
+    /// The mount's number, which is another for each mount of one file system.
+    mount: u64,
+}
+
+impl Place {
+    /// By statx(2), which tells the mount since Linux 5.8.
+    fn look(path: &Path) -> io::Result<Place> {
+        let path = CString::new(path.as_os_str().as_bytes())?;
+        let mask = libc::STATX_TYPE | libc::STATX_MNT_ID;
+        // SAFETY: all zeroes is a valid statx structure.
+        let mut found: libc::statx = unsafe { std::mem::zeroed() };
+        // SAFETY: the path is a C string and the structure lives here; the kernel reads the one and
+        // writes the other.
+        let result = unsafe {
+            libc::statx(libc::AT_FDCWD, path.as_ptr(), libc::AT_SYMLINK_NOFOLLOW, mask, &raw mut found)
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let is_link = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFLNK;
+        Ok(Place { is_link, mount: found.stx_mnt_id })
+    }
 }

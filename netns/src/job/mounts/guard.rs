@@ -46,14 +46,3 @@ fn set_read_only(target: &CStr) -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
-
-/// The number of the mount that a path is on, which is another for each mount of one file system
-/// (statx(2), Linux 5.8).
-pub(super) fn mount_id(path: &Path) -> io::Result<u64> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: all zeroes is a valid statx structure.
-    let mut found: libc::statx = unsafe { std::mem::zeroed() };
-    // SAFETY: the path is a C string and the structure lives here; the kernel reads one and writes the other.
-    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_MNT_ID, &raw mut found) };
-    if result == 0 { Ok(found.stx_mnt_id) } else { Err(io::Error::last_os_error()) }
-}
