@@ -18,6 +18,10 @@ marked() {
   grep -ls "^VM_STORY=\|[^[:print:]]VM_STORY=" /proc/[0-9]*/environ | cut -d/ -f3
 }
 
+stop() {
+  for pid in $(marked); do kill -KILL "$pid"; done
+}
+
 left_behind() {
   end=$(($(now | cut -d. -f1) + 5))
   while snapshot >/vm/after; ! cmp -s /vm/before /vm/after; do
@@ -30,12 +34,11 @@ left_behind() {
 echo "@vm begin $story $as"
 started=$(now)
 snapshot >/vm/before
-VM_STORY=$story AS=$as sh -eu -c '. /vm/lib.sh; . "/vm/stories/$VM_STORY.sh"' </dev/null &
-running=$!
 # busybox's own timeout looks once a second, and would be among the processes left behind until then.
-(sleep "${LIMIT:-60}" && kill -KILL $running) &
+(sleep "${LIMIT:-60}" && stop) &
 limit=$!
-wait $running
+# In the foreground: what a shell runs in the background ignores interrupts.
+VM_STORY=$story AS=$as sh -eu -c '. /vm/lib.sh; . "/vm/stories/$VM_STORY.sh"' </dev/null
 code=$?
 kill $limit
 result=ok
@@ -45,6 +48,6 @@ if left_behind; then
   diff /vm/before /vm/after | grep '^[+-]'
   result=failed
   # So that it does not spoil the next one.
-  for pid in $(marked); do kill -KILL "$pid"; done
+  stop
 fi
 echo "@vm end $story $as $result $started $(now)"

@@ -40,7 +40,15 @@ pub(crate) fn add_programs(archive: &mut Archive) -> Result<usize, HostError> {
         if path.is_dir() {
             let entries =
                 fs::read_dir(path).map_err(|source| HostError::Read { path: path.into(), source })?;
-            paths.extend(entries.flatten().map(|entry| entry.path()));
+            let entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            // Programs among the alternatives are links to here, which no package lists.
+            paths.extend(
+                entries
+                    .iter()
+                    .filter_map(|entry| entry.file_name())
+                    .map(|name| Path::new("/usr/bin").join(name)),
+            );
+            paths.extend(entries);
         }
     }
     let ancestors: Vec<PathBuf> =
