@@ -27,6 +27,7 @@ mod opaque;
 mod self_test;
 mod tls;
 mod udp;
+mod wildcards;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         modes::add,
         escapes::add,
         leaks::add,
+        wildcards::add,
         clients::add,
     ] {
         add(&mut suite);

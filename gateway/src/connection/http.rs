@@ -20,7 +20,7 @@ use policy::{Mode, Name, Reason};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use super::judge::{Judged, Target};
+use super::judge::{Denied, Judged, Target};
 use super::report::Report;
 use super::{Connection, Context, denial};
 use crate::audit::Kind;
@@ -129,9 +129,9 @@ impl Session {
         let mut judged =
             target.http(policy, asked.authority.as_ref(), asked.port, asked.method.as_str(), &asked.path);
         if let Some(reason) = asked.reason {
-            judged.verdict = Err(super::judge::Denied { reason, rule: None, suggestion: None });
+            judged.verdict = Err(Denied::because(reason));
         }
-        judged
+        judged.counted(|name| self.context.dns.admit(name))
     }
 
     async fn forward(
