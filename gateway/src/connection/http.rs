@@ -34,6 +34,9 @@ use io::{Counted, Prefixed};
 /// Header fields in one head, far above what honest servers send.
 const MAX_HEADERS: usize = 1000;
 
+/// Octets that are kept of either side when the other takes nothing; a head has to fit too.
+const MAX_BUFFER: usize = 64 * 1024;
+
 /// Why a request did not reach the other side.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -79,6 +82,7 @@ pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
     let _ = hyper::server::conn::http1::Builder::new()
         .preserve_header_case(true)
         .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER)
         .half_close(true)
         .serve_connection(TokioIo::new(Prefixed::new(received, job)), service)
         .with_upgrades()
@@ -196,6 +200,7 @@ impl Session {
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
             .preserve_header_case(true)
             .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
             .handshake(io)
             .await
             .map_err(|error| (Reason::UpstreamFailed, error.into()))?;
