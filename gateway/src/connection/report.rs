@@ -69,7 +69,8 @@ impl Report {
     }
 
     /// Notes that what was let through did not reach the other side.
-    pub(super) fn failed(&mut self, reason: Reason, error: &dyn std::error::Error) {
+    pub(super) fn failed(&mut self, reason: Reason, error: &(dyn std::error::Error + 'static)) {
+        self.0.audit().shortage(error);
         self.0.failed(reason, chain(error));
     }
 
