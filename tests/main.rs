@@ -18,6 +18,7 @@ mod world;
 mod bad_input;
 mod clients;
 mod dns;
+mod endurance;
 mod escapes;
 mod exit;
 mod http;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         escapes::add,
         leaks::add,
         wildcards::add,
+        endurance::add,
         clients::add,
     ] {
         add(&mut suite);
