@@ -25,6 +25,7 @@ mod http;
 mod leaks;
 mod modes;
 mod opaque;
+mod other_jails;
 mod self_test;
 mod tls;
 mod udp;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         leaks::add,
         wildcards::add,
         endurance::add,
+        other_jails::add,
         clients::add,
     ] {
         add(&mut suite);
