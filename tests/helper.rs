@@ -28,6 +28,7 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
     let result = match words[..] {
         ["bundled-roots", host, authority] => bundled_roots(host, authority),
         ["connections", count, host, port] => connections(count, host, port),
+        ["idle", count, host, port] => idle(count, host, port),
         _ => Err("no such helper".into()),
     };
     Some(match result {
@@ -82,5 +83,29 @@ fn connections(count: &str, host: &str, port: &str) -> Result<(), Failure> {
     };
     runtime.block_on(async move { tokio::time::timeout(LIMIT, all).await })??;
     writeln!(std::io::stdout(), "{count} connections")?;
+    Ok(())
+}
+
+/// That many connections, which then do nothing until a line comes on standard input.
+fn idle(count: &str, host: &str, port: &str) -> Result<(), Failure> {
+    let address = (host, port.parse::<u16>()?).to_socket_addrs()?.next().ok_or("no address")?;
+    let mut open = Vec::new();
+    for _ in 0..count.parse()? {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(b"\0")?;
+        open.push(stream);
+    }
+    let mut echo = [0];
+    for stream in &mut open {
+        stream.read_exact(&mut echo)?;
+    }
+    writeln!(std::io::stdout(), "{} open", open.len())?;
+    std::io::stdin().read_line(&mut String::new())?;
+    for stream in &mut open {
+        stream.write_all(b"\x01")?;
+        stream.read_exact(&mut echo)?;
+    }
+    writeln!(std::io::stdout(), "{} alive", open.len())?;
     Ok(())
 }

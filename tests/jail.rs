@@ -33,6 +33,7 @@ pub(crate) struct Jail<'w> {
     world: &'w World,
     mode: Mode,
     around: Around,
+    wrapper: Vec<OsString>,
     options: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     input: Vec<u8>,
@@ -72,6 +73,7 @@ impl<'w> Jail<'w> {
             world,
             mode,
             around,
+            wrapper: Vec::new(),
             options: Vec::new(),
             environment: Vec::new(),
             input: Vec::new(),
@@ -99,6 +101,12 @@ impl<'w> Jail<'w> {
     /// One more word before the `--`.
     pub(crate) fn option(mut self, word: impl Into<OsString>) -> Self {
         self.options.push(word.into());
+        self
+    }
+
+    /// Words in front of everything: a program that starts the rest of the line with other limits.
+    pub(crate) fn under(mut self, words: &[&str]) -> Self {
+        self.wrapper = words.iter().map(OsString::from).collect();
         self
     }
 
@@ -202,7 +210,7 @@ impl<'w> Jail<'w> {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut all: Vec<OsString> = Vec::new();
+        let mut all = self.wrapper.clone();
         let mut log = None;
         if self.around != Around::Nothing {
             all.push(enter::binary().into());

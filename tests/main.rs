@@ -18,6 +18,7 @@ mod world;
 mod bad_input;
 mod clients;
 mod dns;
+mod endurance;
 mod escapes;
 mod exit;
 mod http;
@@ -27,6 +28,7 @@ mod leaks;
 mod masks;
 mod modes;
 mod opaque;
+mod other_jails;
 mod proxy;
 mod sandbox;
 mod self_test;
@@ -36,6 +38,7 @@ mod udp;
 mod unix_sockets;
 mod user;
 mod volume;
+mod wildcards;
 
 use std::process::ExitCode;
 
@@ -69,6 +72,9 @@ fn main() -> ExitCode {
         sandbox::add,
         unix_sockets::add,
         leaks::add,
+        wildcards::add,
+        endurance::add,
+        other_jails::add,
         clients::add,
     ] {
         add(&mut suite);

@@ -13,6 +13,7 @@ use crate::record::{Answered, DnsRecord, Outcome};
 use crate::resolve::Key;
 use crate::response::{self, Extended, FILTERED, OTHER, PROHIBITED, Rcode};
 use crate::server::Dns;
+use crate::wildcards::TooManyNames;
 use crate::wire::{self, wire_name};
 
 /// Class IN (RFC 1035 section 3.2.4).
@@ -69,10 +70,12 @@ impl Dns {
                 (!self.monitors()).then_some(Step::Refuse(Rcode::NxDomain, FILTERED))
             }
         };
-        local.or_else(|| self.synthetic_step(judging)).unwrap_or_else(|| {
-            let asked = judging.question.wire_name();
-            Step::Upstream(Key::new((!own).then_some(server), asked, kind))
-        })
+        local.or_else(|| self.synthetic_step(judging)).or_else(|| self.uncounted(judging)).unwrap_or_else(
+            || {
+                let asked = judging.question.wire_name();
+                Step::Upstream(Key::new((!own).then_some(server), asked, kind))
+            },
+        )
     }
 
     /// What the rules and the names that are known here make of a name; `None` lets it through.
@@ -127,6 +130,19 @@ impl Dns {
         Some(Step::Records(Rcode::NoError, judging.addresses(v4, v6, self.ttl())))
     }
 
+    /// Refuses a name that is one too many under its wildcard; `None` lets it through.
+    fn uncounted(&self, judging: &mut Judging<'_>) -> Option<Step> {
+        let QuestionName::Host(name) = &judging.question.name else { return None };
+        let TooManyNames { suggestion, detail } = self.admit(name).err()?;
+        if judging.record.reason.is_none() {
+            judging.record.rule = None;
+            judging.record.suggestion = Some(suggestion);
+            judging.record.detail = Some(detail);
+        }
+        judging.deny_because(Reason::Limit);
+        (!self.monitors()).then_some(Step::Refuse(Rcode::NxDomain, FILTERED))
+    }
+
     /// Seconds that answers from here hold.
     fn ttl(&self) -> u32 {
         let bounds = self.ttl_bounds();
@@ -157,9 +173,13 @@ impl Judging<'_> {
         }
         let response = match self.record.reason.filter(|_| self.question.edns.is_some()) {
             Some(reason) => {
+                let detail =
+                    self.record.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
                 let text = match &self.record.suggestion {
-                    Some(suggestion) => format!("cijail-net: {reason}; to allow: --allow {suggestion}"),
-                    None => format!("cijail-net: {reason}"),
+                    Some(suggestion) => {
+                        format!("cijail-net: {reason}{detail}; to allow: --allow {suggestion}")
+                    }
+                    None => format!("cijail-net: {reason}{detail}"),
                 };
                 response::bare(&self.question, rcode, Some(Extended { code, text: &text }), self.limit)
             }
@@ -211,6 +231,7 @@ impl Answered {
             reason: Some(reason),
             rule: None,
             suggestion: None,
+            detail: None,
         };
         let response = response.map(|(head, rcode)| response::headless(head, rcode));
         Answered { response, record: Some(record) }

@@ -22,6 +22,7 @@ mod synthetic;
 #[cfg(test)]
 mod testing;
 mod upstream;
+mod wildcards;
 mod wire;
 
 pub use kind::Kind;
@@ -33,3 +34,4 @@ pub use server::{Dns, PROBE_NAME};
 pub use stream::serve_stream;
 pub use synthetic::Synthetic;
 pub use upstream::HostFiles;
+pub use wildcards::{TooManyNames, Wildcards};

@@ -32,6 +32,8 @@ pub struct DnsRecord {
     pub rule: Option<String>,
     /// What would allow it, as the policy puts it.
     pub suggestion: Option<String>,
+    /// More about a denial, for people.
+    pub detail: Option<String>,
 }
 
 /// What came of a question.

@@ -55,8 +55,9 @@ pub(crate) enum Failure {
 }
 
 impl Key {
+    /// In lower case: the case that the job chose would be bits that it sends.
     pub(crate) fn new(server: Option<SocketAddr>, name: WireName, kind: Kind) -> Key {
-        Key { server, query: Query::query(name, RecordType::from(kind.0)) }
+        Key { server, query: Query::query(name.to_lowercase(), RecordType::from(kind.0)) }
     }
 
     fn kind(&self) -> Kind {

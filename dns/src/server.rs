@@ -17,6 +17,7 @@ use crate::resolve::{Answer, Key};
 use crate::response::{self, Rcode, Transport};
 use crate::synthetic::Synthetic;
 use crate::upstream::{HostFiles, Upstream};
+use crate::wildcards::{TooManyNames, Wildcards};
 
 /// A name that never resolves, in no mode, and leaves no record: asking for it proves that the
 /// job's DNS ends here.
@@ -35,6 +36,7 @@ pub struct Dns {
     pub(crate) policy: Arc<Policy>,
     pub(crate) own: Vec<IpAddr>,
     pub(crate) pins: Pins,
+    pub(crate) wildcards: Wildcards,
     pub(crate) synthetic: Option<Synthetic>,
     pub(crate) cache: Cache<Key, Answer>,
     pub(crate) upstream: Upstream,
@@ -57,6 +59,7 @@ impl Dns {
         Dns {
             own,
             pins: Pins::new(limits.pins),
+            wildcards: Wildcards::default(),
             synthetic: synthetic.then(|| Synthetic::new(limits.pins)),
             cache: Cache::new(CACHED),
             upstream: Upstream::new(files, settings.resolvers.clone(), limits.dns_inflight),
@@ -95,6 +98,14 @@ impl Dns {
         self.synthetic_name(address).as_ref() == Some(name) || self.pins.is_pinned(name, address)
     }
 
+    /// Notes that a name is about to be asked for or dialled, see [`Wildcards::admit`].
+    ///
+    /// # Errors
+    /// Too many other names of the same wildcard rule have been.
+    pub fn admit(&self, name: &Name) -> Result<(), TooManyNames> {
+        self.wildcards.admit(&self.policy, name)
+    }
+
     /// The name that a synthetic address was made for.
     pub fn synthetic_name(&self, address: IpAddr) -> Option<Name> {
         self.synthetic.as_ref()?.name_of(address)
@@ -130,6 +141,7 @@ impl Dns {
             reason: None,
             rule: None,
             suggestion: None,
+            detail: None,
         };
         let mut judging = Judging { question, record, limit };
         match self.judge(&mut judging) {

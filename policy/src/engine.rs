@@ -152,6 +152,12 @@ impl Policy {
             .filter(move |other| !std::ptr::eq(*other, rule))
     }
 
+    /// The allow rules that may speak of a name, with their places in [`Policy::rules`].
+    pub(crate) fn allow_rules_for<'p>(&'p self, name: &Name) -> impl Iterator<Item = (usize, &'p Rule)> {
+        let numbers = self.allow.for_name(name).map(|number| number as usize);
+        numbers.filter_map(|number| Some((number, self.rules.get(number)?)))
+    }
+
     /// The rules that an index finds for a name, and then for an address.
     fn candidates<'p, 'r>(
         &'p self,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::engine::{Policy, Verdict};
 use crate::rule::Fit;
-use crate::{Effect, Reason, Request, Rule};
+use crate::{Effect, Reason, Request, Rule, Wildcard};
 
 /// The verdict on a request with every rule that speaks of it.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Explanation<'p, 'r> {
     pub considered: Vec<Considered<'p>>,
     /// Whether TLS to this host is opened, and requests inside are judged one by one.
     pub intercepted: bool,
+    /// The wildcard that an allowed name is counted under.
+    pub counted: Option<Wildcard<'p>>,
 }
 
 /// A rule and the part that it plays.
@@ -59,7 +61,11 @@ impl Policy {
             (Request::Tls { name, port }, Verdict::Allow(_)) => self.intercepts(name, port),
             _ => false,
         };
-        Explanation { request: *request, verdict, considered, intercepted }
+        let counted = match (request.name(), verdict) {
+            (Some(name), Verdict::Allow(_)) => self.wildcard_of(name),
+            _ => None,
+        };
+        Explanation { request: *request, verdict, considered, intercepted, counted }
     }
 }
 
@@ -110,6 +116,9 @@ impl fmt::Display for Explanation<'_, '_> {
         }
         if self.intercepted {
             write!(f, "\n  TLS is opened here, and each request inside is judged by URL rules")?;
+        }
+        if let Some(Wildcard { rule, most, .. }) = self.counted {
+            write!(f, "\n  counts as one of at most {most} names under {} in a run", rule.text())?;
         }
         let Verdict::Deny(denial) = self.verdict else { return Ok(()) };
         match (denial.rule, denial.reason, self.request.suggestion()) {

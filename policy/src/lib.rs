@@ -43,6 +43,7 @@ mod settings;
 mod shared;
 mod suggest;
 mod target;
+mod wildcard;
 
 pub use address::is_private_address;
 pub use builder::{MAX_POLICY_BYTES, PolicyBuilder};
@@ -60,6 +61,7 @@ pub use resolver::{Resolver, ResolverError};
 pub use rule::{Effect, Origin, Position, Rule, RuleError, RuleErrorKind};
 pub use settings::{Answers, DnsSettings, Limits, Mode};
 pub use target::{Target, TargetError, parse_target};
+pub use wildcard::Wildcard;
 
 #[cfg(test)]
 mod properties;

@@ -32,7 +32,10 @@ pub enum LintKind<'p> {
     /// A wildcard directly below a registry of names, such as `*.com`.
     BroadWildcard,
     /// A wildcard: labels of the job's choice reach the owner of the name in DNS questions.
-    DataInNames,
+    DataInNames {
+        /// How many names a run may use.
+        most: usize,
+    },
     /// A wildcard whose names may resolve to private addresses.
     PrivateWildcard,
     /// Every port of a host or of addresses.
@@ -60,8 +63,10 @@ pub fn lint(policy: &Policy) -> Vec<Lint<'_>> {
         let covered = covered(policy, rule);
         // What never decides needs no other advice.
         let denied = matches!(covered, Some(LintKind::NeverDecides { .. }));
-        let wide =
-            (rule.effect() == Effect::Allow && !denied).then(|| wide(rule, &shared)).into_iter().flatten();
+        let wide = (rule.effect() == Effect::Allow && !denied)
+            .then(|| wide(policy, rule, &shared))
+            .into_iter()
+            .flatten();
         lints.extend(covered.into_iter().chain(wide).map(|kind| Lint { rule, kind }));
     }
     lints
@@ -82,7 +87,11 @@ fn covered<'p>(policy: &'p Policy, rule: &'p Rule) -> Option<LintKind<'p>> {
 }
 
 /// What a rule lets through beyond what it seems to.
-fn wide(rule: &Rule, shared: &[(Pattern, &(&'static str, Sharing))]) -> Vec<LintKind<'static>> {
+fn wide(
+    policy: &Policy,
+    rule: &Rule,
+    shared: &[(Pattern, &(&'static str, Sharing))],
+) -> Vec<LintKind<'static>> {
     let mut kinds = Vec::new();
     match rule.subject() {
         Subject::Host { pattern, service } => {
@@ -92,7 +101,8 @@ fn wide(rule: &Rule, shared: &[(Pattern, &(&'static str, Sharing))]) -> Vec<Lint
             }
             if pattern.is_wildcard() {
                 let is_broad = pattern.base().labels().count() == 1 || is_registry(pattern.base().as_str());
-                kinds.push(if is_broad { LintKind::BroadWildcard } else { LintKind::DataInNames });
+                let most = policy.most_names(rule);
+                kinds.push(if is_broad { LintKind::BroadWildcard } else { LintKind::DataInNames { most } });
                 if rule.allow_private() {
                     kinds.push(LintKind::PrivateWildcard);
                 }
@@ -145,8 +155,10 @@ impl fmt::Display for LintKind<'_> {
                 write!(f, "{host} is shared: {}; allow a path of it, or GET and HEAD only", sharing.as_str())
             }
             LintKind::BroadWildcard => f.write_str("anyone can register a name that this allows"),
-            LintKind::DataInNames => f.write_str(
-                "a wildcard lets the job send data in the labels of DNS questions; list the names if you can",
+            LintKind::DataInNames { most } => write!(
+                f,
+                "a wildcard lets the job send data in the labels of DNS questions, of at most {most} names in a run; \
+                 list the names if you can, or lower max-names"
             ),
             LintKind::PrivateWildcard => {
                 f.write_str("whoever runs a name below the wildcard can point it into the private network")

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::engine::tests::policy;
-use crate::{Effect, Name, Origin, PolicyBuilder, Reason, Request, Rule, Scheme, Verdict, parse_target};
+use crate::{
+    Effect, Name, Origin, Pattern, PolicyBuilder, Reason, Request, Rule, Scheme, Verdict, parse_target,
+};
 
 /// Few labels, so that random rules and requests meet often.
 fn host() -> impl Strategy<Value = String> {
@@ -308,6 +310,21 @@ proptest! {
         let (with, without) = (policy(&as_strs(&allow), &as_strs(&deny)), policy(&as_strs(&allow), &[]));
         if let Verdict::Allow(_) = with.judge(&request) {
             prop_assert!(matches!(without.judge(&request), Verdict::Allow(_)));
+        }
+    }
+
+    /// What only wildcards allow is counted, and what is suggested takes it out of the count.
+    #[test]
+    fn names_of_wildcards_are_counted(allow in prop::collection::vec(rule(), 0..8), asked in asked()) {
+        let counting = policy(&as_strs(&allow), &[]);
+        let name = &asked.name;
+        let resolves = matches!(counting.judge(&Request::Resolve { name }), Verdict::Allow(_));
+        let is_exact = |rule: &Rule| matches!(rule.pattern(), Some(Pattern::Exact(exact)) if exact == name);
+        let counted = counting.wildcard_of(name);
+        prop_assert_eq!(counted.is_some(), resolves && !counting.rules().iter().any(is_exact));
+        if let Some(wildcard) = counted {
+            let listed = [&allow[..], &[wildcard.suggestion(name)]].concat();
+            prop_assert!(policy(&as_strs(&listed), &[]).wildcard_of(name).is_none());
         }
     }
 

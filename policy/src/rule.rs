@@ -35,6 +35,7 @@ pub struct Rule {
     origin: Origin,
     note: Option<Arc<str>>,
     allow_private: bool,
+    max_names: Option<usize>,
 }
 
 /// Where a rule was written: `policy.toml:12:5`, `CIJAIL_ENDPOINTS:1:3` or `--allow`.
@@ -101,7 +102,7 @@ impl Rule {
     pub fn parse(text: &str, effect: Effect, origin: Origin) -> Result<Rule, RuleError> {
         let subject = parse::subject(text, effect)?;
         let text = subject.to_string().into();
-        Ok(Rule { effect, subject, text, origin, note: None, allow_private: false })
+        Ok(Rule { effect, subject, text, origin, note: None, allow_private: false, max_names: None })
     }
 
     /// Whether the rule allows or denies.
@@ -129,6 +130,11 @@ impl Rule {
         self.allow_private
     }
 
+    /// How many names a run may use of a wildcard, if the rule has a limit of its own.
+    pub fn max_names(&self) -> Option<usize> {
+        self.max_names
+    }
+
     /// The host pattern, if the rule speaks of names.
     pub fn pattern(&self) -> Option<&Pattern> {
         match &self.subject {
@@ -154,6 +160,10 @@ impl Rule {
 
     pub(crate) fn with_allow_private(self, allow_private: bool) -> Rule {
         Rule { allow_private, ..self }
+    }
+
+    pub(crate) fn with_max_names(self, max_names: Option<usize>) -> Rule {
+        Rule { max_names, ..self }
     }
 }
 

@@ -60,7 +60,13 @@ pub struct Limits {
     pub pins: usize,
     /// DNS questions under way at once; 1,024.
     pub dns_inflight: usize,
+    /// Names of one wildcard rule that may leave the machine; 64. A rule may have a limit of its own.
+    pub wildcard_names: usize,
 }
+
+/// What a limit of names under a wildcard may be: beyond it the wildcard limits nothing, and the
+/// names take memory.
+pub(crate) const WILDCARD_NAMES: (usize, usize) = (1, 65_536);
 
 impl Default for DnsSettings {
     fn default() -> DnsSettings {
@@ -85,6 +91,7 @@ impl Default for Limits {
             udp_idle_timeout: Duration::from_secs(300),
             pins: 65_536,
             dns_inflight: 1024,
+            wildcard_names: 64,
         }
     }
 }

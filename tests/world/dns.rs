@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::dns_message::{Code, Query, Question};
+use super::dns_message::{Code, Lie, Query, Question};
 use super::sockets;
 use super::zone::Zone;
 
@@ -36,6 +36,10 @@ pub(crate) enum Behaviour {
     /// Over UDP says only that the answer does not fit; TCP has it.
     Truncating,
     Failing,
+    /// Over both transports.
+    AlwaysTruncating,
+    /// Names that begin with the word for a lie get it; see [`Lie`].
+    Lying,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +129,12 @@ impl Dns {
             Behaviour::Failing => return Some(query.answer(Code::ServerFailure, &[])),
             Behaviour::Truncating if transport == Transport::Udp => return Some(query.truncated()),
             Behaviour::Slow(delay) => tokio::time::sleep(delay).await,
+            Behaviour::AlwaysTruncating => return Some(query.truncated()),
+            Behaviour::Lying => {
+                if let Some(lie) = Lie::about(&query.question.name) {
+                    return Some(query.lie(lie));
+                }
+            }
             Behaviour::Answering | Behaviour::Truncating => {}
         }
         let (code, records) = self.zone.answer(&query.question);

@@ -13,6 +13,9 @@ pub(crate) const HTTPS: u16 = 65;
 const CLASS_IN: u16 = 1;
 const COMPRESSED: u8 = 0xc0;
 
+/// The address in answers that lie.
+pub(crate) const LIE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 66);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     /// In lower case and without the final dot; bytes that are not printable ASCII as `\DDD`.
@@ -57,6 +60,35 @@ pub(crate) enum Code {
     NameError = 3,
 }
 
+/// What is wrong with an answer that looks like one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// The answer to a message of another id.
+    Id,
+    /// The answer to another question.
+    Question,
+    /// Far more octets than anybody asked for, all of them addresses.
+    Oversized,
+    /// A name that points at itself.
+    Loop,
+    /// An end in the middle of a record.
+    Cut,
+}
+
+impl Lie {
+    /// By the first label.
+    pub(crate) fn about(name: &str) -> Option<Self> {
+        Some(match name.split('.').next()? {
+            "id" => Self::Id,
+            "question" => Self::Question,
+            "oversized" => Self::Oversized,
+            "loop" => Self::Loop,
+            "cut" => Self::Cut,
+            _ => return None,
+        })
+    }
+}
+
 impl Query {
     /// `None` for what is not a question message.
     pub(crate) fn parse(message: &[u8]) -> Option<Self> {
@@ -94,6 +126,39 @@ impl Query {
             write_soa(&mut message);
         }
         self.write_edns(&mut message);
+        message
+    }
+
+    /// An answer with [`LIE`] as the address, and something wrong with it.
+    pub(crate) fn lie(&self, lie: Lie) -> Vec<u8> {
+        let record = Record { name: self.question.name.clone(), ttl: 60, data: Data::A(LIE) };
+        let mut message = self.header(Code::NoError, false, 1, 0);
+        match lie {
+            Lie::Id => {
+                record.write(&mut message);
+                message[0] ^= 0xff;
+            }
+            Lie::Question => {
+                record.write(&mut message);
+                // Another first letter, which is no other case of this one.
+                message[13] = if message[13] == b'z' { b'y' } else { b'z' };
+            }
+            Lie::Oversized => {
+                let records = 3000_u16;
+                message[6..8].copy_from_slice(&records.to_be_bytes());
+                (0..records).for_each(|_| record.write(&mut message));
+                message.truncate(60_000);
+            }
+            Lie::Loop => {
+                let at = message.len() as u16;
+                message.extend((u16::from(COMPRESSED) << 8 | at).to_be_bytes());
+                message.extend([0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 66]);
+            }
+            Lie::Cut => {
+                record.write(&mut message);
+                message.truncate(message.len() - 2);
+            }
+        }
         message
     }
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::unistd::Pid;
+
 use super::World;
 use crate::wait::poll_for;
 
@@ -29,7 +31,7 @@ impl World {
 
     fn left_now(&self) -> Vec<String> {
         let marker = format!("{MARKER}={}", self.marker());
-        let mut left: Vec<String> = marked_processes(&marker);
+        let mut left: Vec<String> = marked_processes(&marker).into_iter().map(described).collect();
         let mounts = self.inside().mounts();
         left.extend(mounts.iter().filter(|mount| !self.mounts_at_first.contains(mount)).cloned());
         for place in [self.files().tmp(), self.files().shared_memory()] {
@@ -40,6 +42,12 @@ impl World {
         left.extend(entries(Path::new("/run")).into_iter().filter(of_ours));
         left.extend(self.further_interfaces());
         left
+    }
+
+    /// Everything that was started in this world and still runs.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        let marker = format!("{MARKER}={}", self.marker());
+        marked_processes(&marker).iter().filter_map(|pid| pid.parse().ok().map(Pid::from_raw)).collect()
     }
 
     /// Interfaces of the host namespace besides its own two.
@@ -57,11 +65,12 @@ fn marked_processes(marker: &str) -> Vec<String> {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
         })
-        .map(|pid| {
-            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            format!("process {pid}: {}", String::from_utf8_lossy(&command).replace('\0', " "))
-        })
         .collect()
+}
+
+fn described(pid: String) -> String {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    format!("process {pid}: {}", String::from_utf8_lossy(&command).replace('\0', " "))
 }
 
 fn entries(directory: &Path) -> Vec<String> {

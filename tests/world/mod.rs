@@ -5,6 +5,7 @@ mod authority;
 mod cgi;
 mod dns;
 mod dns_message;
+mod faulty;
 mod files;
 mod http;
 mod inside;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 pub(crate) use attacker::{Attacker, V4 as ATTACKER_V4, V6 as ATTACKER_V6};
 pub(crate) use authority::{authority, only_root, server_config};
 pub(crate) use dns::{Behaviour, Dns, Transport};
+pub(crate) use faulty::Fault;
 pub(crate) use files::{Files, give_away};
 pub(crate) use http::{Reply, Request};
 pub(crate) use inside::HostSide;
@@ -138,6 +140,16 @@ impl World {
         let addresses = [v4.into(), v6.into()];
         let heard = self.inside.call(async move { tcp::serve_tcp(addresses, port, banner) }).unwrap();
         (heard, v4)
+    }
+
+    /// A TCP server with a fault, at addresses of its own, by this name.
+    pub(crate) fn faulty(&self, name: &str, port: u16, fault: Fault) {
+        let (v4, v6) = self.new_addresses();
+        self.zone.address(name, v4).address(name, v6);
+        for address in [IpAddr::from(v4), v6.into()] {
+            let at = SocketAddr::new(address, port);
+            self.inside.call(async move { faulty::serve(at, fault) }).unwrap();
+        }
     }
 
     /// A UDP server that echoes, at an IPv4 address of its own, by this name.

@@ -124,6 +124,12 @@ impl Wire {
         let contains = |packet: &Packet| packet.frame.windows(bytes.len()).any(|window| window == bytes);
         self.packets().iter().any(contains)
     }
+
+    /// The same where letters may have changed case, as gateways ask for names in a case of their own.
+    pub(crate) fn saw_bytes_of_any_case(&self, bytes: &[u8]) -> bool {
+        let same = |window: &[u8]| window.eq_ignore_ascii_case(bytes);
+        self.packets().iter().any(|packet| packet.frame.windows(bytes.len()).any(same))
+    }
 }
 
 impl Record {

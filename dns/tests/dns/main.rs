@@ -8,3 +8,4 @@ mod resolved;
 mod streams;
 mod support;
 mod upstreams;
+mod wildcards;

@@ -1,6 +1,7 @@
 //! Upstreams that are dead, slow, forged or too talkative; and the host's files.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dns::{Dns, HostFiles, LookupError, Outcome, Transport};
@@ -203,6 +204,28 @@ async fn a_resolver_that_folds_case_and_has_no_tcp_still_works() {
     let dns = dns(upstream.address, &["good.example"]);
     let (message, _) = ask(&dns, "good.example.", RecordType::A).await;
     assert_eq!(addresses(&message).len(), 1);
+}
+
+/// Where the resolver does not keep the random case that it was asked in, and is asked without.
+#[tokio::test]
+async fn the_case_of_a_name_carries_nothing() {
+    let raw = Arc::<Mutex<Vec<String>>>::default();
+    let heard = raw.clone();
+    let upstream = Upstream::start(move |query, transport| {
+        heard.lock().unwrap().push(query.queries[0].name().to_ascii());
+        if transport == Transport::Tcp {
+            return Vec::new();
+        }
+        let mut bytes = reply(query, vec![address("good.example.", "192.0.2.1")]).to_vec().unwrap();
+        bytes[12..26].make_ascii_lowercase();
+        vec![bytes]
+    })
+    .await;
+    let dns = dns(upstream.address, &["good.example"]);
+    let (message, _) = ask(&dns, "GoOd.eXaMpLe.", RecordType::A).await;
+    assert_eq!(addresses(&message).len(), 1);
+    let raw = raw.lock().unwrap();
+    assert_eq!(raw.last().map(String::as_str), Some("good.example."), "{raw:?}");
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ struct Shared {
     silent: AtomicBool,
     queued: AtomicUsize,
     lost: AtomicU64,
+    /// Whether the shortage of descriptors has been told.
+    short: AtomicBool,
 }
 
 enum Message {
@@ -125,10 +127,27 @@ impl Audit {
         let _ = self.sender.send(Message::Notice(text.into()));
     }
 
+    /// Tells the user, once, that an error is a shortage of descriptors, if it is one.
+    pub fn shortage(&self, error: &(dyn std::error::Error + 'static)) {
+        let mut causes = std::iter::successors(Some(error), |error| error.source());
+        if causes.any(is_shortage) && !self.shared.short.swap(true, Ordering::Relaxed) {
+            self.notice(
+                "out of file descriptors: connections wait or fail until others end; raise the hard limit (ulimit -Hn)",
+            );
+        }
+    }
+
     /// Whether anything was denied so far.
     pub fn blocked(&self) -> bool {
         self.shared.blocked.load(Ordering::Relaxed)
     }
+}
+
+/// EMFILE, ENFILE: the process or the machine has no descriptor left. The numbers are those of Linux
+/// on every architecture.
+fn is_shortage(error: &(dyn std::error::Error + 'static)) -> bool {
+    let number = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    matches!(number, Some(23 | 24))
 }
 
 impl Writer {

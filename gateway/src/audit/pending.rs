@@ -29,6 +29,11 @@ impl Pending {
         self.counters.clone()
     }
 
+    /// The log that it goes to.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
     /// The event as it stands.
     pub fn event(&self) -> Option<&Event> {
         self.event.as_ref()

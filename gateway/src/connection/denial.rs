@@ -33,6 +33,9 @@ pub(super) fn text(what: &str, report: &Report) -> String {
     let what = printable(what);
     let reason = reason.map_or("not-allowed", Reason::as_str);
     let mut text = format!("cijail-net denied {what} on purpose.\nreason: {reason}\n");
+    if let Some(exceeded) = report.exceeded() {
+        text.push_str(&format!("{}\n", printable(exceeded)));
+    }
     match (rule, suggestion) {
         (Some(rule), _) => text.push_str(&format!("denied by the rule: {}\n", printable(rule))),
         (None, Some(suggestion)) => {

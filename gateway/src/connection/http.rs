@@ -20,7 +20,7 @@ use policy::{Mode, Name, Reason};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use super::judge::{Judged, Target};
+use super::judge::{Denied, Judged, Target};
 use super::report::Report;
 use super::{Connection, Context, denial};
 use crate::audit::Kind;
@@ -33,6 +33,9 @@ use io::{Counted, Prefixed};
 
 /// Header fields in one head, far above what honest servers send.
 const MAX_HEADERS: usize = 1000;
+
+/// Octets that are kept of either side when the other takes nothing; a head has to fit too.
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// Why a request did not reach the other side.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -79,6 +82,7 @@ pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
     let _ = hyper::server::conn::http1::Builder::new()
         .preserve_header_case(true)
         .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER)
         .half_close(true)
         .serve_connection(TokioIo::new(Prefixed::new(received, job)), service)
         .with_upgrades()
@@ -129,9 +133,9 @@ impl Session {
         let mut judged =
             target.http(policy, asked.authority.as_ref(), asked.port, asked.method.as_str(), &asked.path);
         if let Some(reason) = asked.reason {
-            judged.verdict = Err(super::judge::Denied { reason, rule: None, suggestion: None });
+            judged.verdict = Err(Denied::because(reason));
         }
-        judged
+        judged.counted(|name| self.context.dns.admit(name))
     }
 
     async fn forward(
@@ -201,6 +205,7 @@ impl Session {
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
             .preserve_header_case(true)
             .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
             .handshake(io)
             .await
             .map_err(|error| (Reason::UpstreamFailed, error.into()))?;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use dns::TooManyNames;
 use policy::{Denial, Name, Policy, Reason, Request, Rule, Scheme, Verdict};
 
 use crate::sniff::authority::{Authority, Host};
@@ -31,6 +32,8 @@ pub struct Denied<'p> {
     pub rule: Option<&'p str>,
     /// The rule that would allow it.
     pub suggestion: Option<String>,
+    /// More about it, for people.
+    pub detail: Option<String>,
 }
 
 /// What is known of a connection before its first byte.
@@ -52,11 +55,26 @@ impl Denied<'_> {
             reason: denial.reason,
             rule: denial.rule.map(Rule::text),
             suggestion: denial.suggestion(request),
+            detail: None,
         }
     }
 
-    fn because(reason: Reason) -> Denied<'static> {
-        Denied { reason, rule: None, suggestion: None }
+    pub(super) fn because(reason: Reason) -> Denied<'static> {
+        Denied { reason, rule: None, suggestion: None, detail: None }
+    }
+}
+
+impl<'p> Judged<'p> {
+    /// The same, but refused if the name that would be dialled is one too many. `admit` counts it.
+    pub fn counted(mut self, admit: impl FnOnce(&Name) -> Result<(), TooManyNames>) -> Judged<'p> {
+        if self.verdict.is_ok()
+            && let Destination::Name { name, .. } = &self.destination
+            && let Err(TooManyNames { suggestion, detail }) = admit(name)
+        {
+            let (suggestion, detail) = (Some(suggestion), Some(detail));
+            self.verdict = Err(Denied { reason: Reason::Limit, rule: None, suggestion, detail });
+        }
+        self
     }
 }
 

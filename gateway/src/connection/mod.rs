@@ -186,7 +186,7 @@ impl Connection<'_> {
     async fn connect(mut self, authority: Authority, head: &RequestHead, mut received: Vec<u8>) {
         let context = self.context;
         let port = authority.port.unwrap_or(self.original_dst.port());
-        let judged = self.target().tunnel(&context.policy, &authority, port);
+        let judged = self.counted(self.target().tunnel(&context.policy, &authority, port));
         let passes = judged.verdict.is_ok() || context.policy.mode() == Mode::Monitor;
         if !passes || self.tunnelled {
             let mut report = self.report(Kind::Http, &judged);
@@ -227,8 +227,12 @@ impl Connection<'_> {
     /// the job, and decides nothing.
     async fn tentative(mut self, received: Vec<u8>) {
         let policy = &*self.context.policy;
-        let judged = self.target().opaque(policy);
+        let judged = self.counted(self.target().opaque(policy));
         let mut report = self.report(Kind::Tcp, &judged);
+        if !report.passes() {
+            reset(&self.stream);
+            return;
+        }
         let upstream = match self.context.dialer.dial(&self.way_through(&judged)).await {
             Ok(upstream) => upstream,
             Err(error) => {
@@ -292,6 +296,7 @@ impl Connection<'_> {
 
     /// Relays what was received and everything after it, if the verdict lets it.
     async fn pass(self, kind: Kind, judged: Judged<'_>, received: Vec<u8>, detail: Option<&str>) {
+        let judged = self.counted(judged);
         let mut report = self.report(kind, &judged);
         if let Some(detail) = detail {
             report.detail(detail);
@@ -352,6 +357,11 @@ impl Connection<'_> {
         if write_all(&self.stream, last_words).await.is_ok() {
             linger(self.stream).await;
         }
+    }
+
+    /// What leaves the machine under a wildcard is counted just before it does.
+    fn counted<'p>(&self, judged: Judged<'p>) -> Judged<'p> {
+        judged.counted(|name| self.context.dns.admit(name))
     }
 
     fn report(&self, kind: Kind, judged: &Judged<'_>) -> Report {

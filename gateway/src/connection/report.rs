@@ -36,6 +36,7 @@ impl Report {
         event.rule = rule.map(str::to_owned);
         event.reason = denied.map(|denied| denied.reason);
         event.suggestion = denied.and_then(|denied: &Denied<'_>| denied.suggestion.clone());
+        event.detail = denied.and_then(|denied| denied.detail.clone());
         Report(Pending::new(audit, event, started))
     }
 
@@ -68,8 +69,15 @@ impl Report {
     }
 
     /// Notes that what was let through did not reach the other side.
-    pub(super) fn failed(&mut self, reason: Reason, error: &dyn std::error::Error) {
+    pub(super) fn failed(&mut self, reason: Reason, error: &(dyn std::error::Error + 'static)) {
+        self.0.audit().shortage(error);
         self.0.failed(reason, chain(error));
+    }
+
+    /// What stands behind a limit, for a denial text.
+    pub(super) fn exceeded(&self) -> Option<&str> {
+        let event = self.0.event().filter(|event| event.reason == Some(Reason::Limit))?;
+        event.detail.as_deref()
     }
 
     /// The reason, the deny rule and the remedy, for a denial text.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dns::Outcome;
+use dns::{Outcome, TooManyNames};
 use netns::net::{DatagramSocket, RawSender};
 use policy::{Mode, Name, Reason, Request, Verdict};
 
@@ -104,8 +104,18 @@ fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
     for (request, way) in named.chain(addressed) {
         match policy.judge(&request) {
             Verdict::Allow(rule) => {
-                event.verdict = Outcome::Allow;
-                event.rule = Some(rule.text().to_owned());
+                match request.name().map_or(Ok(()), |name| context.dns.admit(name)) {
+                    Ok(()) => {
+                        event.verdict = Outcome::Allow;
+                        event.rule = Some(rule.text().to_owned());
+                    }
+                    Err(TooManyNames { suggestion, detail }) => {
+                        event.verdict = refused(policy.mode());
+                        event.reason = Some(Reason::Limit);
+                        event.suggestion = Some(suggestion);
+                        event.detail = Some(detail);
+                    }
+                }
                 return (event, way);
             }
             Verdict::Deny(denial) => {
@@ -122,10 +132,15 @@ fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
         }
         None => Destination::Address(destination),
     };
-    if policy.mode() == Mode::Monitor {
-        event.verdict = Outcome::WouldDeny;
-    }
+    event.verdict = refused(policy.mode());
     (event, way)
+}
+
+fn refused(mode: Mode) -> Outcome {
+    match mode {
+        Mode::Enforce => Outcome::Deny,
+        Mode::Monitor => Outcome::WouldDeny,
+    }
 }
 
 /// Tells the sender at once, as a host without that port would.

@@ -59,6 +59,8 @@ pub(super) fn event(record: DnsRecord) -> Event {
     event.rule = record.rule;
     event.reason = record.reason;
     event.suggestion = record.suggestion;
-    event.detail = record.qtype.map(|kind| kind.to_string());
+    let kind = record.qtype.map(|kind| kind.to_string());
+    let details: Vec<String> = kind.into_iter().chain(record.detail).collect();
+    event.detail = (!details.is_empty()).then(|| details.join("; "));
     event
 }

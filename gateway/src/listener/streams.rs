@@ -12,7 +12,7 @@ use policy::{Mode, Reason, Request, Verdict};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::audit::{Event, Kind, Outcome, Pending};
+use crate::audit::{Audit, Event, Kind, Outcome, Pending};
 use crate::connection::{Accepted, Context, serve};
 use crate::relay::{relay, reset};
 
@@ -25,7 +25,7 @@ const BREATHER: Duration = Duration::from_millis(20);
 /// Accepts from one TPROXY listener for as long as the run lasts.
 pub async fn serve_tcp(listener: TcpListener, context: Context, slots: Arc<Semaphore>) {
     loop {
-        let (stream, peer) = accept(&listener).await;
+        let (stream, peer) = accept(&listener, &context.audit).await;
         // The local address of a connection that TPROXY captured is the one that the job meant.
         let Ok(original_dst) = stream.local_addr() else { continue };
         if is_probe(original_dst.ip()) {
@@ -81,7 +81,7 @@ pub async fn serve_loopback(offered: LoopbackListener, context: Context) -> io::
     let port = offered.port;
     let listener = TcpListener::from_std(offered.listener)?;
     loop {
-        let (stream, _) = accept(&listener).await;
+        let (stream, _) = accept(&listener, &context.audit).await;
         let context = context.clone();
         tokio::spawn(relay_loopback(stream, port, context));
     }
@@ -118,11 +118,14 @@ async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
 
 /// Accepts, and waits a little when there are no descriptors left: connections then wait in the
 /// kernel's queue.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, audit: &Audit) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
-            Err(_) => tokio::time::sleep(BREATHER).await,
+            Err(error) => {
+                audit.shortage(&error);
+                tokio::time::sleep(BREATHER).await;
+            }
         }
     }
 }

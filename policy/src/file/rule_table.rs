@@ -9,9 +9,12 @@ use toml::de::{DeTable, DeValue};
 use super::{Reader, Value};
 use crate::builder::MAX_RULES;
 use crate::rule::{Subject, split_port_text};
+use crate::settings::WILDCARD_NAMES;
+use crate::wildcard::takes_max_names;
 use crate::{Effect, Origin, Rule};
 
-const KEYS: [&str; 8] = ["host", "ports", "scheme", "methods", "paths", "allow-private", "effect", "note"];
+const KEYS: [&str; 9] =
+    ["host", "ports", "scheme", "methods", "paths", "allow-private", "max-names", "effect", "note"];
 
 /// The parts of one table; lists are empty where the key is absent.
 struct Parts {
@@ -50,6 +53,8 @@ impl<'t> Reader<'_, 't> {
         let effect = table.get("effect").map_or(Effect::Allow, |value| self.effect(value));
         let note: Option<Arc<str>> = table.get("note").and_then(|value| self.string(value)).map(Arc::from);
         let private = table.get("allow-private").filter(|value| self.boolean(value));
+        let max_names = table.get("max-names");
+        let most = max_names.and_then(|value| self.number(value, WILDCARD_NAMES));
         if self.draft.errors.len() > before {
             return;
         }
@@ -68,7 +73,12 @@ impl<'t> Reader<'_, 't> {
                         let message = "allow-private is for allow rules of host names: remove it";
                         return self.error(value.span(), message.into(), Some(rule.text()));
                     }
-                    self.draft.push(rule.with_note(note.clone()).with_allow_private(private.is_some()));
+                    if let Some(value) = max_names.filter(|_| !takes_max_names(&rule)) {
+                        let message = "max-names is for allow rules with a wildcard: remove it";
+                        return self.error(value.span(), message.into(), Some(rule.text()));
+                    }
+                    let rule = rule.with_note(note.clone()).with_max_names(most);
+                    self.draft.push(rule.with_allow_private(private.is_some()));
                 }
             }
         }

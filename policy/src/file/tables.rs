@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Reader, Value};
 use crate::Resolver;
-use crate::settings::Answers;
+use crate::settings::{Answers, WILDCARD_NAMES};
 
 /// Octets that may be looked at before a verdict.
 const SNIFF_BYTES: (usize, usize) = (4 * 1024, 1024 * 1024);
@@ -67,6 +67,7 @@ impl<'t> Reader<'_, 't> {
                 "udp-idle-timeout",
                 "pins",
                 "dns-inflight",
+                "wildcard-names",
             ],
         );
         for (key, value) in table {
@@ -83,8 +84,13 @@ impl<'t> Reader<'_, 't> {
                 }
                 continue;
             }
-            let range = if key == "sniff-bytes" { SNIFF_BYTES } else { (1, 1 << 24) };
-            let known = ["connections", "sniff-bytes", "udp-flows", "pins", "dns-inflight"].contains(&key);
+            let range = match key {
+                "sniff-bytes" => SNIFF_BYTES,
+                "wildcard-names" => WILDCARD_NAMES,
+                _ => (1, 1 << 24),
+            };
+            let known = ["connections", "sniff-bytes", "udp-flows", "pins", "dns-inflight", "wildcard-names"]
+                .contains(&key);
             let Some(number) = known.then(|| self.number(value, range)).flatten() else { continue };
             let limits = &mut self.draft.limits;
             match key {
@@ -93,6 +99,7 @@ impl<'t> Reader<'_, 't> {
                 "udp-flows" => limits.udp_flows = number,
                 "pins" => limits.pins = number,
                 "dns-inflight" => limits.dns_inflight = number,
+                "wildcard-names" => limits.wildcard_names = number,
                 _ => {}
             }
         }
@@ -121,7 +128,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// A count within bounds that both belong to it.
-    fn number(&mut self, value: &Value<'t>, (least, most): (usize, usize)) -> Option<usize> {
+    pub(super) fn number(&mut self, value: &Value<'t>, (least, most): (usize, usize)) -> Option<usize> {
         let DeValue::Integer(digits) = value.get_ref() else {
             self.wrong_type(value, "a whole number", value.get_ref());
             return None;

@@ -1,0 +1,62 @@
+//! Servers that do what servers should not.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::sockets;
+
+const CHUNK: usize = 1 << 16;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// Takes the connection and never reads nor writes.
+    Stalls,
+    /// Sends that much after the first byte came, and then a reset.
+    Resets(usize),
+    /// Sends for as long as anybody takes it.
+    NeverEnds,
+    /// Speaks only that long after the client has ended its side.
+    AnswersLate(Duration),
+}
+
+/// To be called in the internet namespace, on its runtime.
+pub(super) fn serve(address: SocketAddr, fault: Fault) -> io::Result<()> {
+    let listener = sockets::tcp_listener(address)?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(misbehave(stream, fault));
+        }
+    });
+    Ok(())
+}
+
+async fn misbehave(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
+    match fault {
+        Fault::Stalls => std::future::pending().await,
+        Fault::Resets(length) => {
+            stream.read_u8().await?;
+            stream.write_all(&vec![b'.'; length]).await?;
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+            Ok(())
+        }
+        Fault::NeverEnds => {
+            stream.read_u8().await?;
+            let chunk = vec![b'.'; CHUNK];
+            loop {
+                stream.write_all(&chunk).await?;
+            }
+        }
+        Fault::AnswersLate(pause) => {
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).await?;
+            tokio::time::sleep(pause).await;
+            stream.write_all(&heard).await?;
+            stream.shutdown().await
+        }
+    }
+}
