@@ -20,6 +20,7 @@ mod clients;
 mod dns;
 mod escapes;
 mod exit;
+mod guard;
 mod http;
 mod leaks;
 mod modes;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         bad_input::add,
         modes::add,
         escapes::add,
+        guard::add,
         leaks::add,
         clients::add,
     ] {

@@ -72,6 +72,8 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
     let (alive, done) = channel();
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
         let _alive: Sender<()> = alive;
+        // Every destination is open.
+        netns::guard::confine_helper()?;
         for message in receiver {
             match message {
                 Message::Event(event) => {

@@ -1,7 +1,7 @@
 //! Signals of job control, as numbers that cross the crate's border.
 
-use nix::sys::signal::{SigHandler, Signal, kill, raise, signal};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::{Pid, getpid};
 
 /// SIGCONT.
 pub const CONTINUE: i32 = Signal::SIGCONT as i32;
@@ -20,8 +20,9 @@ pub fn is_keyboard(number: i32) -> bool {
 
 /// Stops the calling process until somebody continues it.
 pub fn stop_self() {
-    // SIGSTOP to oneself cannot fail.
-    let _ = raise(Signal::SIGSTOP);
+    // SIGSTOP to oneself cannot fail. Not by raise(3), which names a thread: the filter of system calls
+    // knows processes only.
+    let _ = kill(getpid(), Signal::SIGSTOP);
 }
 
 /// Sends a signal to the caller's process group, the caller included, which does not handle it any
