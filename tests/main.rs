@@ -21,6 +21,7 @@ mod dns;
 mod endurance;
 mod escapes;
 mod exit;
+mod guard;
 mod http;
 mod ipv6;
 mod keyboard;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         volume::add,
         sandbox::add,
         unix_sockets::add,
+        guard::add,
         leaks::add,
         wildcards::add,
         endurance::add,

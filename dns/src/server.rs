@@ -68,6 +68,11 @@ impl Dns {
         }
     }
 
+    /// Files and directories that are opened only when the first question goes upstream.
+    pub fn files_to_read(&self) -> Vec<std::path::PathBuf> {
+        self.upstream.files_to_read()
+    }
+
     /// Answers a message that the job sent to `asked`.
     pub async fn answer(&self, query: &[u8], asked: SocketAddr, transport: Transport) -> Answered {
         match self.decide(query, asked, transport) {

@@ -1,7 +1,7 @@
 //! Asks the real resolvers: the host's, the policy's, or one server that the job named.
 //!
-//! Nothing is read or opened before the first question, as most of a short job's start-up budget
-//! would go into it. Questions are sent one for one: no search list, and no question for the
+//! Nothing is read before the first question, as most of a short job's start-up budget would go into
+//! it. Questions are sent one for one: no search list, and no question for the
 //! target of a CNAME, so that only decided names are ever asked for.
 
 mod files;
@@ -22,6 +22,7 @@ use policy::Resolver;
 use tokio::sync::OnceCell;
 
 pub use self::files::HostFiles;
+use self::files::OpenFiles;
 use self::pool::{Pool, configure, host_tls, no_tls, plain, pool};
 use crate::response::Rcode;
 
@@ -55,7 +56,7 @@ pub(crate) struct Reply {
 }
 
 pub(crate) struct Upstream {
-    files: HostFiles,
+    files: OpenFiles,
     resolvers: Vec<Resolver>,
     in_flight: usize,
     main: OnceCell<Result<Pool, AskError>>,
@@ -66,7 +67,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(files: HostFiles, resolvers: Vec<Resolver>, in_flight: usize) -> Upstream {
         Upstream {
-            files,
+            files: files.open(),
             resolvers,
             in_flight,
             main: OnceCell::new(),
@@ -118,14 +119,22 @@ impl Upstream {
         if self.resolvers.is_empty() {
             let addresses = self.files.resolvers();
             if addresses.is_empty() {
-                return Err(AskError::NoResolver(self.files.resolv_conf.clone()));
+                return Err(AskError::NoResolver(self.files.resolv_conf_path.clone()));
             }
             let servers = addresses.into_iter().map(|address| plain(SocketAddr::new(address, 53)));
             return Ok(pool(servers.collect(), no_tls()?, self.in_flight));
         }
-        let encrypted = self.resolvers.iter().any(|resolver| !matches!(resolver, Resolver::Plain { .. }));
-        let tls = if encrypted { host_tls(self.files.roots.clone()).await? } else { no_tls()? };
+        let tls = if self.encrypted() { host_tls(self.files.roots.clone()).await? } else { no_tls()? };
         Ok(pool(self.resolvers.iter().map(configure).collect(), tls, self.in_flight))
+    }
+
+    /// Files and directories that the first question reads besides those that are open.
+    pub(crate) fn files_to_read(&self) -> Vec<PathBuf> {
+        if self.encrypted() { self.files.certificates() } else { Vec::new() }
+    }
+
+    fn encrypted(&self) -> bool {
+        self.resolvers.iter().any(|resolver| !matches!(resolver, Resolver::Plain { .. }))
     }
 
     fn server(&self, server: SocketAddr) -> Result<Pool, AskError> {

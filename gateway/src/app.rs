@@ -95,14 +95,20 @@ pub enum AppError {
 /// # Errors
 /// cijail-net itself failed. Nothing of the job is left running then.
 pub fn run(plan: Plan) -> Result<u8, AppError> {
-    let mut held = None;
-    run_with(plan, &mut held).map_err(|error| diagnosis::examine(error, held))
+    let mut state = ProcessState::default();
+    run_with(plan, &mut state).map_err(|error| diagnosis::examine(error, &state))
 }
 
-/// `held` is what the process has acquired, for the diagnosis of a failure.
-fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppError> {
+/// What has become of the process, for the diagnosis of a failure.
+#[derive(Debug, Default)]
+struct ProcessState {
+    held: Option<netns::Privilege>,
+    confined: bool,
+}
+
+fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let privilege = netns::acquire()?;
-    *held = Some(privilege);
+    state.held = Some(privilege);
     if plan.user.is_some() && privilege != netns::Privilege::Root {
         return Err(AppError::UserNeedsRoot);
     }
@@ -151,6 +157,7 @@ fn run_with(plan: Plan, held: &mut Option<netns::Privilege>) -> Result<u8, AppEr
         audit: writer.audit(),
         job: &job,
         caller,
+        confined: &mut state.confined,
     });
     let blocked = writer.audit().blocked();
     let logged = writer.finish();

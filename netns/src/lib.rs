@@ -6,6 +6,7 @@
 
 pub mod doctor;
 mod error;
+pub mod guard;
 pub mod job;
 mod limits;
 pub mod net;

@@ -1,10 +1,9 @@
 //! What the machine lacks when a set-up has failed: everything at once, with remedies. It costs a
 //! run that succeeds nothing.
 
-use netns::Privilege;
 use netns::doctor::{self, Finding};
 
-use super::AppError;
+use super::{AppError, ProcessState};
 
 /// A failed set-up and what the doctor found.
 #[derive(Debug, thiserror::Error)]
@@ -36,14 +35,18 @@ impl AppError {
     }
 }
 
-/// Adds the diagnosis to a failure of the set-up. The process must have one thread again.
-pub(super) fn examine(error: AppError, held: Option<Privilege>) -> AppError {
+/// Adds the diagnosis to a failure of the set-up. The process must have one thread again. Once it is
+/// confined there is nothing left that the machine could lack.
+pub(super) fn examine(error: AppError, state: &ProcessState) -> AppError {
+    if state.confined {
+        return error;
+    }
     // A filter that kills ends init without a word.
     if !matches!(error, AppError::Setup(_) | AppError::Inside { .. } | AppError::InitKilled) {
         return error;
     }
     let (mut missing, mut remedies) = (Vec::new(), Vec::new());
-    for check in doctor::examine(held) {
+    for check in doctor::examine(state.held) {
         if let Finding::Missing { problem, remedy } = check.finding {
             missing.push(format!("{}: {problem}", check.name));
             // One thing in the way often fails several checks.

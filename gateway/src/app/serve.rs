@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dns::{Dns, HostFiles};
+use netns::guard::{self, Remaining};
 use netns::job::Job;
 use netns::net::{Building, GATEWAY_V4, GATEWAY_V6, Network};
 use policy::Policy;
@@ -34,22 +35,33 @@ pub(super) struct Serving<'a> {
     pub(super) audit: Audit,
     pub(super) job: &'a Job,
     pub(super) caller: Caller,
+    /// Set once the process is confined, and can examine the machine no more.
+    pub(super) confined: &'a mut bool,
 }
 
 /// Runs the event loop until the job has ended.
 pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
-    let Serving { policy, proxies, network, audit, job, caller } = serving;
+    let Serving { policy, proxies, network, audit, job, caller, confined } = serving;
     let result = netns::raise_descriptor_limit()
         .and_then(|()| Builder::new_current_thread().enable_all().build())
         .map_err(AppError::Gateway)
         .and_then(|runtime| {
             runtime.block_on(async {
                 let uploads = Uploads::default();
+                let keyboard = caller.terminal.is_some();
                 let context = context(policy, proxies, audit, uploads.clone());
                 let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
                 let network = network?.finish()?;
+                let prepared = job.prepared()?;
                 job.go(&network)?;
                 listen(network, &context).map_err(AppError::Gateway)?;
+                // The command's probe waits for our answers, so it is not executed before this is done. A
+                // job that is gone has failed for a reason that the machine may have to be asked about.
+                if prepared {
+                    let readable = context.dns.files_to_read();
+                    guard::confine(&Remaining { job, readable: &readable, keyboard })?;
+                    *confined = true;
+                }
                 let end = supervisor.run().await?;
                 tokio::select! {
                     () = uploads.drained(DRAIN) => {}

@@ -76,6 +76,8 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
     let (alive, done) = channel();
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
         let _alive: Sender<()> = alive;
+        // Every destination is open.
+        netns::guard::confine_helper()?;
         while let Some(message) = next(&receiver, &mut sinks) {
             match message {
                 Message::Event(event) => {

@@ -35,6 +35,9 @@ pub enum LogError {
     /// The file, perhaps a pipe, takes nothing any more.
     #[error("the log's destination takes no more lines: its last ones are lost")]
     Stuck,
+    /// The writer could not give up its rights, and wrote nothing.
+    #[error("the log's writer could not be confined")]
+    Unconfined(#[from] netns::Error),
     /// The writer has a bug.
     #[error("the log's writer panicked")]
     Panicked,

@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::unistd::{getegid, geteuid};
 
 use crate::error::{During, Error, Step};
+use crate::guard::landlock_version;
 use crate::job::trial as job;
 use crate::net::{Family, trial as net};
 use crate::userns::{Privilege, acquire, map_identity};
@@ -139,4 +140,12 @@ pub(super) fn seccomp(_: Option<Privilege>) -> Attempt {
 pub(super) fn close_range(_: Option<Privilege>) -> Attempt {
     job::closed_descriptors()?;
     Ok(String::new())
+}
+
+/// Not needed for a run.
+pub(super) fn landlock(_: Option<Privilege>) -> Attempt {
+    Ok(match landlock_version() {
+        Some(version) => format!("version {version}"),
+        None => "not there, and optional: the gateway does without that wall around itself".to_owned(),
+    })
 }

@@ -121,6 +121,11 @@ pub(super) fn close_range(errno: i32, around: &Circumstances) -> String {
     }
 }
 
+/// For a check that nothing fails.
+pub(super) fn nothing(_: i32, _: &Circumstances) -> String {
+    other()
+}
+
 /// For what is refused, the first that explains it.
 fn permission(around: &Circumstances) -> String {
     if around.is_unreadable {

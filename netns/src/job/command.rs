@@ -11,7 +11,7 @@ use crate::error::{During, Error, Result, Step};
 use crate::net::enter_network;
 use crate::userns::{Privilege, map_identity};
 
-use super::control::{Event, MAX_MESSAGE, receive_go, receive_namespace, send_namespace};
+use super::control::{Event, MAX_MESSAGE, receive_go, receive_namespace, send_namespace, send_prepared};
 use super::init::{Setup, failure};
 use super::{JobSpec, capabilities, probe, search, seccomp};
 
@@ -95,12 +95,13 @@ fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<N
     // Init has nothing left then that the command could take.
     let namespace = receive_namespace(channel).during(Step::Control, "waiting for the job namespace")?;
     enter_network(&namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
+    take_credentials(spec, setup.privilege)?;
+    send_prepared(setup.go).during(Step::Control, "telling that the command is prepared")?;
     let both_families = receive_go(setup.go).during(Step::Control, "waiting for the network")?;
     probe::run(both_families)?;
     if let Some(terminal) = spec.terminal.as_ref().filter(|_| spec.foreground) {
         terminal.give_to(getpid());
     }
-    take_credentials(spec, setup.privilege)?;
     chdir(&spec.directory).during(Step::Mount, format!("entering {}", spec.directory.display()))?;
     close_inherited().during(Step::Credentials, "closing inherited descriptors")?;
     restore_signals(setup.signal_mask).during(Step::Control, "restoring signals")?;

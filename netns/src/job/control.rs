@@ -143,6 +143,21 @@ pub(super) fn receive_namespace(channel: &OwnedFd) -> io::Result<OwnedFd> {
     namespace.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
 }
 
+/// Tells the gateway that the command is prepared.
+pub(super) fn send_prepared(channel: &OwnedFd) -> nix::Result<()> {
+    send(channel.as_raw_fd(), &[0], MsgFlags::MSG_NOSIGNAL).map(drop)
+}
+
+/// Waits until the command is prepared; `false` if there is none any more.
+pub(super) fn receive_prepared(channel: &OwnedFd) -> io::Result<bool> {
+    wait_for(channel)?;
+    match recv(channel.as_raw_fd(), &mut [0], MsgFlags::empty()) {
+        Ok(length) => Ok(length > 0),
+        Err(nix::Error::ECONNRESET) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Tells the command that its network is complete and served.
 pub(super) fn send_go(channel: &OwnedFd, both_families: bool) -> nix::Result<()> {
     send(channel.as_raw_fd(), &[u8::from(both_families)], MsgFlags::MSG_NOSIGNAL).map(drop)

@@ -36,6 +36,7 @@ use crate::net::{Family, Network};
 use crate::userns::Privilege;
 
 pub(crate) use capabilities::bequeath_raw_sockets;
+pub(crate) use capabilities::drop_all_but as drop_capabilities;
 pub(crate) use capabilities::effective as effective_capabilities;
 pub use control::{Event, Order};
 pub(crate) use init::separate;
@@ -140,6 +141,15 @@ impl Job {
     pub fn entrance(&self) -> Result<Entrance> {
         let control = self.control.try_clone().during(Step::Control, "sharing the job's control socket")?;
         Ok(Entrance(control))
+    }
+
+    /// Waits until the command has everything but its network: whatever else of the set-up can fail has
+    /// not failed. `false` if the job is gone, and tells why by its events.
+    ///
+    /// # Errors
+    /// The socket broke.
+    pub fn prepared(&self) -> Result<bool> {
+        control::receive_prepared(&self.go).during(Step::Control, "waiting for the command to be prepared")
     }
 
     /// Says that the network is complete. The command runs once the probe from inside has succeeded,

@@ -1,7 +1,7 @@
 //! Signals of job control, as numbers that cross the crate's border.
 
-use nix::sys::signal::{SigHandler, Signal, kill, raise, signal};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::{Pid, getpid};
 
 /// SIGCONT.
 pub const CONTINUE: i32 = Signal::SIGCONT as i32;
@@ -21,7 +21,7 @@ pub fn is_keyboard(number: i32) -> bool {
 /// Stops the calling process until somebody continues it.
 pub fn stop_self() {
     // SIGSTOP to oneself cannot fail.
-    let _ = raise(Signal::SIGSTOP);
+    let _ = to_self(Signal::SIGSTOP);
 }
 
 /// Sends a signal to the caller's process group, the caller included, which does not handle it any
@@ -33,7 +33,12 @@ pub fn die_with_own_group(number: i32) {
 
 /// Ends the calling process by a signal. Returns only if the signal does not end it.
 pub fn die(number: i32) {
-    unhandled(number, raise);
+    unhandled(number, to_self);
+}
+
+/// Not by raise(3), which names a thread: the gateway's filter of system calls knows processes only.
+fn to_self(signal: Signal) -> nix::Result<()> {
+    kill(getpid(), signal)
 }
 
 fn unhandled(number: i32, send: impl FnOnce(Signal) -> nix::Result<()>) {
