@@ -26,6 +26,7 @@ mod leaks;
 mod modes;
 mod opaque;
 mod other_jails;
+mod reach;
 mod self_test;
 mod tls;
 mod udp;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         wildcards::add,
         endurance::add,
         other_jails::add,
+        reach::add,
         clients::add,
     ] {
         add(&mut suite);
