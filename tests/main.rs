@@ -31,6 +31,7 @@ mod modes;
 mod opaque;
 mod other_jails;
 mod proxy;
+mod reach;
 mod sandbox;
 mod self_test;
 mod stderr;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         wildcards::add,
         endurance::add,
         other_jails::add,
+        reach::add,
         clients::add,
     ] {
         add(&mut suite);
