@@ -25,6 +25,7 @@ mod http;
 mod leaks;
 mod modes;
 mod opaque;
+mod proof;
 mod self_test;
 mod tls;
 mod udp;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         modes::add,
         escapes::add,
         guard::add,
+        proof::add,
         leaks::add,
         clients::add,
     ] {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 
 use crate::error::{During, Result, Step};
-use crate::net::{GATEWAY_V4, PROBE_NAME, PROBE_V4, PROBE_V6};
+use crate::net::{GATEWAY_V4, PROBE_NAME, PROBE_V4, PROBE_V6, is_denial, question};
 
 /// How long the gateway may take to answer; it has usually done so within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,8 +21,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(3);
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 const DNS_PORT: u16 = 53;
 const HTTPS_PORT: u16 = 443;
-const TRANSACTION: [u8; 2] = [0xc1, 0x7a];
-const NXDOMAIN: u8 = 3;
 
 /// Asks for the probe name and connects to the probe addresses.
 pub(super) fn run(both_families: bool) -> Result<()> {
@@ -59,12 +57,7 @@ fn denied_name() -> io::Result<()> {
             Err(_) => pause = (pause * 2).min(LAST_PAUSE),
         }
     };
-    match answer.get(..4.min(length)).unwrap_or_default() {
-        [a, b, flags, code] if [*a, *b] == TRANSACTION && flags & 0x80 != 0 && code & 0x0f == NXDOMAIN => {
-            Ok(())
-        }
-        _ => Err(io::Error::other("the answer is not a denial")),
-    }
+    if is_denial(&answer[..length]) { Ok(()) } else { Err(io::Error::other("the answer is not a denial")) }
 }
 
 /// Sends the first packet of a connection.
@@ -90,16 +83,4 @@ fn expect_reset(mut stream: TcpStream) -> io::Result<()> {
         Err(error) => Err(error),
         Ok(_) => Err(io::Error::other("the connection was not reset")),
     }
-}
-
-/// A question for the probe name's address (RFC 1035 section 4.1).
-fn question() -> Vec<u8> {
-    let mut bytes = TRANSACTION.to_vec();
-    bytes.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    for label in PROBE_NAME.split('.') {
-        bytes.push(label.len() as u8);
-        bytes.extend(label.as_bytes());
-    }
-    bytes.extend([0, 0, 1, 0, 1]);
-    bytes
 }
