@@ -30,6 +30,7 @@ mod masks;
 mod modes;
 mod opaque;
 mod other_jails;
+mod proof;
 mod proxy;
 mod reach;
 mod sandbox;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         sandbox::add,
         unix_sockets::add,
         guard::add,
+        proof::add,
         leaks::add,
         wildcards::add,
         endurance::add,

@@ -25,18 +25,25 @@ pub(crate) fn add(suite: &mut Suite) {
 /// Serves at these paths, each a Python expression of bytes, until its input ends, and says who came.
 const SERVER: &str = "\
 import os, socket, sys, threading
+datagrams = []
 def serve(kind, path):
     s = socket.socket(socket.AF_UNIX, kind)
     s.bind(path)
     if not path.startswith(b'\\0'): os.chmod(path, 0o777)
+    if kind == socket.SOCK_DGRAM: datagrams.append((s, path)); return
     def answer():
         while True:
-            if kind == socket.SOCK_DGRAM: s.recv(100); print('contact', path, flush=True)
-            else:
-                c, _ = s.accept(); print('contact', path, flush=True)
-                socket.send_fds(c, [b'served'], [os.open('/etc/hostname', os.O_RDONLY)]); c.close()
-    if kind != socket.SOCK_DGRAM: s.listen(16)
+            c, _ = s.accept(); print('contact', path, flush=True)
+            socket.send_fds(c, [b'served'], [os.open('/etc/hostname', os.O_RDONLY)]); c.close()
+    s.listen(16)
     threading.Thread(target=answer, daemon=True).start()
+def end():
+    for s, path in datagrams:
+        s.setblocking(False)
+        try:
+            while True: s.recv(100); print('contact', path, flush=True)
+        except BlockingIOError: pass
+    os._exit(0)
 ";
 
 const CLIENT: &str = "\
@@ -58,10 +65,8 @@ fn calls(function: &str, sockets: &[(u8, String)]) -> String {
 }
 
 fn server(world: &World, mode: Mode, sockets: &[(u8, String)]) -> Running {
-    let script = format!(
-        "{SERVER}{}print('ready', flush=True)\nsys.stdin.read()\nos._exit(0)\n",
-        calls("serve", sockets)
-    );
+    let script =
+        format!("{SERVER}{}print('ready', flush=True)\nsys.stdin.read()\nend()\n", calls("serve", sockets));
     let running = Jail::direct(world, mode).start(["/usr/bin/python3", "-c", &script]);
     running.wait_for("ready");
     running

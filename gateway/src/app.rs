@@ -3,6 +3,7 @@
 
 mod diagnosis;
 mod identity;
+mod proof;
 mod resolution;
 mod serve;
 mod supervise;
@@ -22,6 +23,7 @@ use crate::upstream::ParentProxies;
 
 pub use diagnosis::Unfit;
 pub use identity::{Account, find_user};
+pub use proof::ProofError;
 
 /// Everything that a run is made of.
 #[derive(Debug)]
@@ -85,6 +87,9 @@ pub enum AppError {
     /// The job's init was killed from outside.
     #[error("the job was ended from outside; nothing of it is left")]
     InitKilled,
+    /// Enforcement was proved before the job started, and is not any more.
+    #[error("enforcement is not proved any more, so the job was killed")]
+    Unproved(#[from] ProofError),
     /// The job ran, but its log is not complete.
     #[error("the job ran, but its log is not complete")]
     Log(#[from] LogError),

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use tokio::io::unix::AsyncFd;
 
 use crate::job::Job;
-use crate::net::{DatagramSocket, DropLog};
+use crate::net::{Attempt, DatagramSocket, DropLog};
 
 /// The descriptors that can be waited for. Each type owns its descriptor for as long as it lives
 /// and never changes it.
@@ -14,11 +14,13 @@ pub trait Watchable: AsRawFd + sealed::Sealed {}
 
 mod sealed {
     pub trait Sealed {}
+    impl Sealed for &super::Attempt {}
     impl Sealed for super::DatagramSocket {}
     impl Sealed for super::DropLog {}
     impl Sealed for &super::Job {}
 }
 
+impl Watchable for &Attempt {}
 impl Watchable for DatagramSocket {}
 impl Watchable for DropLog {}
 impl Watchable for &Job {}

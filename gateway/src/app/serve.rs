@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
-use super::AppError;
 use super::supervise::{Caller, End, Supervisor};
+use super::{AppError, proof};
 use crate::audit::Audit;
 use crate::connection::Context;
 use crate::listener::{serve_dns, serve_drops, serve_loopback, serve_tcp, serve_udp};
@@ -51,9 +51,10 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let keyboard = caller.terminal.is_some();
                 let context = context(policy, proxies, audit, uploads.clone());
                 let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
-                let network = network?.finish()?;
+                let mut network = network?.finish()?;
                 let prepared = job.prepared()?;
                 job.go(&network)?;
+                let attempts = std::mem::take(&mut network.proof);
                 listen(network, &context).map_err(AppError::Gateway)?;
                 // The command's probe waits for our answers, so it is not executed before this is done. A
                 // job that is gone has failed for a reason that the machine may have to be asked about.
@@ -62,7 +63,14 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                     guard::confine(&Remaining { job, readable: &readable, keyboard })?;
                     *confined = true;
                 }
-                let end = supervisor.run().await?;
+                let end = tokio::select! {
+                    biased;
+                    end = supervisor.run() => end?,
+                    error = proof::run(&attempts) => {
+                        supervisor.take_back_terminal();
+                        return Err(error.into());
+                    }
+                };
                 tokio::select! {
                     () = uploads.drained(DRAIN) => {}
                     () = supervisor.signalled() => {}

@@ -116,6 +116,13 @@ impl<'a> Supervisor<'a> {
         let _ = self.signals.recv().await;
     }
 
+    /// Takes the terminal from a job that is about to be killed.
+    pub(super) fn take_back_terminal(&self) {
+        if let Some(terminal) = self.held_terminal() {
+            terminal.take_back();
+        }
+    }
+
     /// The terminal, if the job has had its foreground.
     fn held_terminal(&self) -> Option<Terminal> {
         self.caller.terminal.clone().filter(|_| self.caller.foreground)

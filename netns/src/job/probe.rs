@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 
 use crate::error::{During, Result, Step};
-use crate::net::{GATEWAY_V4, GATEWAY_V6, PROBE_NAME, PROBE_V4, PROBE_V6};
+use crate::net::{GATEWAY_V4, GATEWAY_V6, PROBE_NAME, PROBE_V4, PROBE_V6, is_denial, question};
 
 /// How long the gateway may take to answer; it has usually done so within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,7 +21,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(3);
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 const DNS_PORT: u16 = 53;
 const HTTPS_PORT: u16 = 443;
-const NXDOMAIN: u8 = 3;
 
 /// Asks for the probe name and connects to a probe address, over both families at once.
 pub(super) fn run(both_families: bool) -> Result<()> {
@@ -61,7 +60,7 @@ impl Question {
 
     fn again(&mut self) -> io::Result<()> {
         self.asked = self.asked.wrapping_add(1);
-        self.socket.send(&message(self.asked)).map(drop)
+        self.socket.send(&question(self.asked)).map(drop)
     }
 
     /// Asks again and again, at first quickly. Answers come in the order of the questions; the last one is
@@ -96,10 +95,6 @@ impl Question {
     }
 }
 
-fn is_denial(answer: &[u8]) -> bool {
-    matches!(answer, [_, _, flags, code, ..] if flags & 0x80 != 0 && code & 0x0f == NXDOMAIN)
-}
-
 /// Sends the first packet of a connection.
 fn begin_connect(address: IpAddr) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
@@ -123,16 +118,4 @@ fn expect_reset(mut stream: TcpStream) -> io::Result<()> {
         Err(error) => Err(error),
         Ok(_) => Err(io::Error::other("the connection was not reset")),
     }
-}
-
-/// A question for the probe name's address (RFC 1035 section 4.1).
-fn message(transaction: u16) -> Vec<u8> {
-    let mut bytes = transaction.to_be_bytes().to_vec();
-    bytes.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    for label in PROBE_NAME.split('.') {
-        bytes.push(label.len() as u8);
-        bytes.extend(label.as_bytes());
-    }
-    bytes.extend([0, 0, 1, 0, 1]);
-    bytes
 }

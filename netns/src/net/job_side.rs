@@ -10,8 +10,9 @@ use super::datagram::DatagramSocket;
 use super::namespace::unshare_network;
 use super::netlink::Netlink;
 use super::plan::DNS_PORT;
+use super::proof::Attempt;
 use super::setup::{Family, LoopbackListener, NetworkRequest, link_error};
-use super::{links, sockets};
+use super::{links, proof, sockets};
 
 /// A job namespace that has no link yet, with the calling thread in it.
 pub(super) struct JobSide {
@@ -25,6 +26,7 @@ pub(super) struct Linked {
     pub(super) routes: Netlink,
     pub(super) loopback: Vec<LoopbackListener>,
     pub(super) loopback_dns: Option<(TcpListener, DatagramSocket)>,
+    pub(super) proof: Vec<Attempt>,
 }
 
 impl JobSide {
@@ -49,7 +51,9 @@ impl JobSide {
         links::configure_job(&mut self.routes, family).map_err(link_error)?;
         let loopback = loopback_listeners(request, family)?;
         let loopback_dns = if request.loopback_dns { Some(loopback_dns()?) } else { None };
-        Ok(Linked { routes: self.routes, loopback, loopback_dns })
+        let proof = proof::attempts(family)
+            .during(Step::Socket, "opening the sockets of the proof in the job namespace")?;
+        Ok(Linked { routes: self.routes, loopback, loopback_dns, proof })
     }
 }
 

@@ -9,6 +9,7 @@ mod netlink;
 mod nflog;
 mod packet_rules;
 mod plan;
+mod proof;
 mod raw;
 mod setup;
 mod sockets;
@@ -21,6 +22,8 @@ pub use nflog::DropLog;
 pub use plan::{
     GATEWAY_V4, GATEWAY_V6, JOB_V4, JOB_V6, PROBE_NAME, PROBE_V4, PROBE_V6, is_gateway, is_probe,
 };
+pub use proof::Attempt;
+pub(crate) use proof::{is_denial, question};
 pub use raw::RawSender;
 pub use setup::{Building, Family, LoopbackListener, Network, NetworkRequest, start};
 pub use world::{FrameRecorder, WORLD_GATEWAY, WORLD_HOST, World};

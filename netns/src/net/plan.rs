@@ -43,6 +43,8 @@ pub(crate) const TCP_PORT: u16 = 1;
 pub(crate) const UDP_PORT: u16 = 2;
 /// DNS must sit on its own port: replies carry the listener's port.
 pub(crate) const DNS_PORT: u16 = 53;
+/// The port of the sockets in the job namespace that prove enforcement: tcpmux, which nobody uses.
+pub(crate) const PROOF_PORT: u16 = 1;
 /// The NFLOG group of the records of dropped packets.
 pub(crate) const NFLOG_GROUP: u16 = 1;
 /// The routing table that delivers everything from the job locally.

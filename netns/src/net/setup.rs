@@ -13,6 +13,7 @@ use super::job_side::{JobSide, Linked};
 use super::links;
 use super::netlink::Refused;
 use super::nflog::DropLog;
+use super::proof::Attempt;
 use super::raw::RawSender;
 
 /// The address families of a run. A kernel without IPv6 still serves, as nothing of IPv6 can leave
@@ -62,6 +63,8 @@ pub struct Network {
     pub raw: RawSender,
     /// Records of dropped packets.
     pub drops: DropLog,
+    /// What must be denied to the job as long as it runs.
+    pub proof: Vec<Attempt>,
 }
 
 /// A network that threads are building. Dropping it waits for them.
@@ -166,7 +169,7 @@ fn assemble(gateway: Captured, job: Linked) -> Network {
         tcp.push(listener);
         dns.push(socket);
     }
-    Network { family, tcp, udp, dns, loopback: job.loopback, raw, drops }
+    Network { family, tcp, udp, dns, loopback: job.loopback, raw, drops, proof: job.proof }
 }
 
 fn panicked() -> Error {
