@@ -71,7 +71,7 @@ fn never_ending(mode: Mode) {
     let script = format!(
         "import socket\n\
          all = [socket.create_connection(('flood.test', 7007), 5) for _ in range({})]\n\
-         for s in all: s.sendall(b'x'); s.recv(1000)\n\
+         for s in all: s.sendall(b'\\0'); s.recv(1000)\n\
          print('open', flush=True); input()\n\
          for s in all: assert s.recv(1 << 20)\n",
         scaled(50, 500)

@@ -20,8 +20,9 @@ use crate::counters::Counters;
 /// Octets in one direction after which a stream is spliced: below, two descriptors for a pipe are
 /// not worth it.
 const BULK: u64 = 1024 * 1024;
-/// Octets read at once.
-const SCRATCH: usize = 256 * 1024;
+/// Octets read at once, and the most that is kept when the other side takes nothing. Long streams do
+/// not pass through here.
+const SCRATCH: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
