@@ -220,7 +220,9 @@ impl fmt::Display for Subject {
         match self {
             Subject::Host { pattern, service } => match service {
                 Service::Web | Service::Everything => write!(f, "{pattern}"),
-                Service::Ports { ports, protocol } => write!(f, "{pattern}:{ports}{}", suffix(*protocol)),
+                Service::Ports { ports, protocol } => {
+                    write!(f, "{pattern}{}:{ports}{}", final_dot(pattern), suffix(*protocol))
+                }
                 Service::Resolve => write!(f, "dns:{pattern}"),
                 Service::Url(url) => write_url(f, pattern, url),
             },
@@ -235,6 +237,13 @@ impl fmt::Display for Subject {
             Subject::Unix { path } => write!(f, "unix:{path}"),
         }
     }
+}
+
+/// `dns:53` would read back as a name to resolve, `unix:80` as a path: hosts that are called so
+/// keep their final dot before a port.
+fn final_dot(pattern: &Pattern) -> &'static str {
+    let is_prefix = !pattern.is_wildcard() && matches!(pattern.base().as_str(), "dns" | "unix");
+    if is_prefix { "." } else { "" }
 }
 
 fn suffix(protocol: Protocol) -> &'static str {

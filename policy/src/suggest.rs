@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::address::is_this_host;
 use crate::path::{is_ambiguous, normalise};
-use crate::rule::is_method_list;
-use crate::{Denial, Reason, Request, Scheme};
+use crate::rule::{Service, Subject, is_method_list};
+use crate::{Denial, Name, Pattern, PortRange, Protocol, Reason, Request, Scheme};
 
 impl Denial<'_> {
     /// The text of the rule that would have allowed the request: [`Request::suggestion`], but for an
@@ -18,7 +18,7 @@ impl Denial<'_> {
                 if port == scheme.default_port() {
                     Some(host.to_string())
                 } else {
-                    Some(format!("{host}:{port}"))
+                    Some(host_and_port(host, port, Protocol::Tcp))
                 }
             }
             _ => request.suggestion(),
@@ -42,8 +42,10 @@ impl Request<'_> {
             | Request::Tcp { port: 0, .. }
             | Request::Udp { port: 0, .. } => None,
             Request::Tls { name, port: 443 } => Some(name.to_string()),
-            Request::Tls { name, port } | Request::Tcp { name, port } => Some(format!("{name}:{port}")),
-            Request::Udp { name, port } => Some(format!("{name}:{port}/udp")),
+            Request::Tls { name, port } | Request::Tcp { name, port } => {
+                Some(host_and_port(name, port, Protocol::Tcp))
+            }
+            Request::Udp { name, port } => Some(host_and_port(name, port, Protocol::Udp)),
             Request::Http { scheme, host, port, method, path } => {
                 // A path that servers may read in more than one way is allowed with the whole host only.
                 let path = if is_ambiguous(path) { "/".to_owned() } else { in_rule(path) };
@@ -60,6 +62,11 @@ impl Request<'_> {
             Request::TcpAddress { .. } | Request::UdpAddress { .. } => None,
         }
     }
+}
+
+fn host_and_port(name: &Name, port: u16, protocol: Protocol) -> String {
+    let service = Service::Ports { ports: PortRange::single(port), protocol };
+    Subject::Host { pattern: Pattern::Exact(name.clone()), service }.to_string()
 }
 
 /// The path as a rule may write it: a rule takes no `*`, so it ends before that segment.

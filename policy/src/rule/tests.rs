@@ -29,6 +29,8 @@ fn canonical_texts() {
         ("localhost:5432", "localhost:5432"),
         ("LOCALHOST.:*", "localhost:*"),
         ("unix:/run/x.sock", "unix:/run/x.sock"),
+        ("DNS:*", "dns.:*"),
+        ("unix.:80/tcp", "unix.:80"),
     ] {
         let rule = parse(text, Effect::Allow).unwrap();
         assert_eq!(rule.text(), canonical, "{text}");
