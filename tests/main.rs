@@ -8,6 +8,7 @@
 mod enter;
 mod helper;
 mod jail;
+mod namespace;
 mod outcome;
 mod private_user;
 mod running;

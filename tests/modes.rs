@@ -25,10 +25,12 @@ fn monitor_lets_pass_and_tells(mode: Mode) {
     world.udp_echo("time.test", 123);
     let other = world.site("other.test");
     let jail = Jail::new(&world, mode).option("--mode").option("monitor");
-    let outcome = jail.shell(&format!(
+    let outcome = jail.clone().allow("some.test").shell(&format!(
         "curl -sS http://other.test/; curl -sS https://other.test/; \
          exec 3<>/dev/tcp/{address}/7007 || true"
     ));
+    let first = outcome.stderr.lines().next();
+    assert_eq!(first, Some("cijail-net: monitoring with 1 rule: everything passes"), "{outcome}");
     assert_eq!(outcome.stdout.matches("hello from other.test").count(), 2, "{outcome}");
     assert_eq!(other.requests().len(), 2);
     for kind in ["dns", "http", "tls"] {
@@ -83,6 +85,7 @@ fn text_log(mode: Mode) {
     world.site("good.test");
     let jail = Jail::new(&world, mode).allow("good.test").without_log_file();
     let outcome = jail.run(["curl", "-sS", "https://evil.test/"]);
+    assert_eq!(outcome.stderr.lines().next(), Some("cijail-net: enforcing 1 rule"), "{outcome}");
     let line = outcome.stderr.lines().find(|line| line.contains("cijail-net: deny")).unwrap_or_default();
     for part in ["dns", "evil.test", "not-allowed", "--allow evil.test"] {
         assert!(line.contains(part), "{part} is missing: {outcome}");

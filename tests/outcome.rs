@@ -24,6 +24,7 @@ pub(crate) struct Event {
     pub(crate) url: Option<String>,
     pub(crate) rule: Option<String>,
     pub(crate) reason: Option<String>,
+    pub(crate) detail: Option<String>,
     pub(crate) pid: Option<u32>,
     pub(crate) exe: Option<String>,
     pub(crate) bytes_up: Option<u64>,

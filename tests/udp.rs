@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::jail::Jail;
+use crate::namespace;
 use crate::suite::{Mode, Suite, both};
 use crate::world::World;
 
@@ -18,6 +21,7 @@ pub(crate) fn add(suite: &mut Suite) {
         echo_requests_stay_inside,
         raw_packets_stay_inside,
         one_record_for_many_datagrams,
+        packets_without_a_record_are_counted,
     );
 }
 
@@ -132,4 +136,31 @@ fn one_record_for_many_datagrams(mode: Mode) {
     let text = Jail::new(&world, mode).without_log_file().run(send(&targets));
     let lines = text.stderr.lines().filter(|line| line.contains("198.51.100.66")).count();
     assert!((1..=3).contains(&lines), "repeats are folded: {text}");
+}
+
+/// More flows than get an event each, sent while the gateway reads nothing: each packet is accounted for.
+fn packets_without_a_record_are_counted(mode: Mode) {
+    const FLOWS: u64 = 12_000;
+    let world = World::new();
+    let mut running = Jail::new(&world, mode).start(["sh", "-c", "echo ready; read line"]);
+    running.wait_for("ready");
+    let script = format!(
+        "import socket\n\
+         s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253)\n\
+         for n in range({FLOWS}): s.sendto(b'secret', (f'198.18.{{n >> 8}}.{{n & 255}}', 0))\n"
+    );
+    running.signal(Signal::SIGSTOP);
+    namespace::of_job(running.pid()).run(&["/usr/bin/python3", "-c", &script]);
+    running.signal(Signal::SIGCONT);
+    running.type_in(b"\n");
+    let outcome = running.finish();
+    outcome.assert_success();
+    let flows = outcome.denied().iter().filter(|event| event.dst.is_some()).count() as u64;
+    let details = outcome.denied().into_iter().filter_map(|event| event.detail.as_deref());
+    let untold: Vec<&str> =
+        details.filter_map(|detail| detail.strip_suffix(" packets were dropped without a record")).collect();
+    assert_eq!(untold.len(), 1, "{outcome}");
+    assert_eq!(flows + untold[0].parse::<u64>().unwrap(), FLOWS, "{outcome}");
+    outcome.assert_says(&format!("deny other ({} packets were dropped without a record) limit", untold[0]));
+    assert!(!world.wire().saw_bytes(b"secret"));
 }

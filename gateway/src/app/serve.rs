@@ -17,7 +17,7 @@ use super::supervise::{Caller, End, Supervisor};
 use super::{AppError, proof};
 use crate::audit::Audit;
 use crate::connection::Context;
-use crate::listener::{serve_dns, serve_drops, serve_loopback, serve_tcp, serve_udp};
+use crate::listener::{Drops, serve_dns, serve_loopback, serve_tcp, serve_udp};
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
 use crate::upstream::{Dialer, ParentProxies};
@@ -55,7 +55,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let prepared = job.prepared()?;
                 job.go(&network)?;
                 let attempts = std::mem::take(&mut network.proof);
-                listen(network, &context).map_err(AppError::Gateway)?;
+                let mut drops = listen(network, &context).map_err(AppError::Gateway)?;
                 // The command's probe waits for our answers, so it is not executed before this is done. A
                 // job that is gone has failed for a reason that the machine may have to be asked about.
                 if prepared {
@@ -64,13 +64,12 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                     *confined = true;
                 }
                 let end = tokio::select! {
-                    biased;
-                    end = supervisor.run() => end?,
-                    error = proof::run(&attempts) => {
-                        supervisor.take_back_terminal();
-                        return Err(error.into());
-                    }
+                    end = supervisor.run() => end,
+                    error = drops.serve() => Err(AppError::Gateway(error)),
+                    error = proof::run(&attempts) => Err(error.into()),
                 };
+                drops.finish();
+                let end = end.inspect_err(|_| supervisor.take_back_terminal())?;
                 tokio::select! {
                     () = uploads.drained(DRAIN) => {}
                     () = supervisor.signalled() => {}
@@ -94,7 +93,8 @@ fn context(policy: Policy, proxies: ParentProxies, audit: Audit, uploads: Upload
     Context { policy, dns, dialer, audit, uploads }
 }
 
-fn listen(network: Network, context: &Context) -> io::Result<()> {
+/// Serves every socket but the one of dropped packets, which is served to the very end.
+fn listen(network: Network, context: &Context) -> io::Result<Drops> {
     let slots = Arc::new(Semaphore::new(context.policy.limits().connections));
     for listener in network.tcp {
         let listener = TcpListener::from_std(listener)?;
@@ -111,8 +111,7 @@ fn listen(network: Network, context: &Context) -> io::Result<()> {
     for offered in network.loopback {
         tokio::spawn(serve_loopback(offered, context.clone()));
     }
-    tokio::spawn(serve_drops(network.drops, context.audit.clone()));
-    Ok(())
+    Drops::new(network.drops, context.audit.clone())
 }
 
 /// The ports of the host's loopback that the job gets on its own: those of the rules, and with

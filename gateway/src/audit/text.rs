@@ -6,7 +6,12 @@ use super::{Event, Outcome, printable};
 
 /// `deny tls evil.example:443 not-allowed; to allow: --allow evil.example`, without a line end.
 pub(super) fn line(event: &Event) -> String {
-    let mut line = format!("{} {} {}", event.verdict.as_str(), event.kind.as_str(), subject(event));
+    let mut line = format!("{} {}", event.verdict.as_str(), event.kind.as_str());
+    // What is about nothing in particular has a detail that says what it is.
+    if let Some(subject) = subject(event).or(event.detail.is_none().then(|| "?".to_owned())) {
+        line.push(' ');
+        line.push_str(&subject);
+    }
     if let Some(detail) = &event.detail {
         // Writing to a String cannot fail, here and below.
         let _ = write!(line, " ({})", printable(detail));
@@ -29,21 +34,21 @@ pub(super) fn line(event: &Event) -> String {
 }
 
 /// What the job wanted: method and URL, name and port, or address and port.
-fn subject(event: &Event) -> String {
+fn subject(event: &Event) -> Option<String> {
     if let Some(url) = &event.url {
         let method = event.method.as_deref().unwrap_or_default();
-        return format!("{} {}", printable(method), printable(url)).trim_start().to_owned();
+        return Some(format!("{} {}", printable(method), printable(url)).trim_start().to_owned());
     }
     let host = match (&event.name, event.destination) {
         (Some(name), _) => printable(name).into_owned(),
         (None, Some(std::net::IpAddr::V6(address))) if event.port.is_some() => format!("[{address}]"),
         (None, Some(address)) => address.to_string(),
-        (None, None) => "?".to_owned(),
+        (None, None) => return None,
     };
-    match event.port {
+    Some(match event.port {
         Some(port) if event.kind != super::Kind::Dns => format!("{host}:{port}"),
         _ => host,
-    }
+    })
 }
 
 /// A rule as a shell takes it.

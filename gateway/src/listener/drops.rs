@@ -5,8 +5,9 @@ use std::io;
 use std::net::IpAddr;
 
 use etherparse::ether_type;
-use netns::net::DropLog;
+use netns::net::{DropLog, DropRecord, is_gateway};
 use policy::Reason;
+use tokio::io::unix::AsyncFd;
 
 use crate::audit::{Audit, Event, Kind, Outcome};
 use crate::frame::{self, Dropped};
@@ -16,33 +17,91 @@ const READ: usize = 64 * 1024;
 /// Flows that get an event of their own.
 const MAX_FLOWS: usize = 4096;
 
-/// Reads the records of dropped packets for as long as the run lasts: one event a flow.
-///
-/// # Errors
-/// The socket cannot be watched.
-pub async fn serve_drops(log: DropLog, audit: Audit) -> io::Result<()> {
-    let log = netns::watch(log)?;
-    let mut buffer = vec![0; READ];
-    let mut flows = HashSet::new();
-    loop {
-        let mut ready = log.readable().await?;
-        let read = ready.try_io(|log| {
-            log.get_ref().receive(&mut buffer, |packet| {
-                if let Some(dropped) = classify(packet)
-                    && flows.len() < MAX_FLOWS
-                    && flows.insert((dropped.kind, dropped.destination, dropped.destination_port))
-                {
-                    audit.record(event(&dropped));
-                }
-            })
-        });
-        // ENOBUFS means that records were lost, not the socket; garbage is skipped.
-        if let Ok(Err(error)) = read
-            && !matches!(error.kind(), io::ErrorKind::InvalidData)
-            && error.raw_os_error() != Some(nobufs())
-        {
-            return Err(error);
+/// The records of dropped packets: one event a flow, and one for what has no record.
+pub struct Drops {
+    log: AsyncFd<DropLog>,
+    buffer: Vec<u8>,
+    tally: Tally,
+}
+
+/// What the records add up to.
+struct Tally {
+    audit: Audit,
+    flows: HashSet<(frame::Kind, Option<IpAddr>, Option<u16>)>,
+    /// The number that the next record has if none is lost.
+    next: u32,
+    missing: u64,
+    untold: u64,
+}
+
+impl Drops {
+    /// Registers the log with the event loop.
+    ///
+    /// # Errors
+    /// The socket cannot be watched.
+    pub fn new(log: DropLog, audit: Audit) -> io::Result<Drops> {
+        let tally = Tally { audit, flows: HashSet::new(), next: 0, missing: 0, untold: 0 };
+        Ok(Drops { log: netns::watch(log)?, buffer: vec![0; READ], tally })
+    }
+
+    /// Reads records for as long as the run lasts; returns only if the socket breaks.
+    pub async fn serve(&mut self) -> io::Error {
+        loop {
+            let read = match self.log.readable().await {
+                Ok(mut ready) => ready.try_io(|log| read(log.get_ref(), &mut self.buffer, &mut self.tally)),
+                Err(error) => return error,
+            };
+            if let Ok(Err(error)) = read {
+                return error;
+            }
         }
+    }
+
+    /// Reads what is left once the job has ended, and tells how many packets were dropped without an event that
+    /// explains them: more flows than can be told, or records that found the socket full.
+    pub fn finish(mut self) {
+        while read(self.log.get_ref(), &mut self.buffer, &mut self.tally).is_ok() {}
+        // The numbers show what is missing between two records, the socket also what is missing after the last.
+        let overflowed = self.log.get_ref().overflowed().unwrap_or(0);
+        let unexplained = self.tally.missing.max(overflowed) + self.tally.untold;
+        if unexplained == 0 {
+            return;
+        }
+        let mut event = Event::new(Outcome::Deny, Kind::Other);
+        event.reason = Some(Reason::Limit);
+        let packets = if unexplained == 1 { "packet was" } else { "packets were" };
+        event.detail = Some(format!("{unexplained} {packets} dropped without a record"));
+        self.tally.audit.record(event);
+    }
+}
+
+fn read(log: &DropLog, buffer: &mut [u8], tally: &mut Tally) -> io::Result<()> {
+    match log.receive(buffer, |record| tally.add(record)) {
+        // Records were lost, not the socket; garbage is skipped. The numbers of the others show both.
+        Err(error)
+            if error.kind() == io::ErrorKind::InvalidData || error.raw_os_error() == Some(nobufs()) =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+impl Tally {
+    fn add(&mut self, record: DropRecord<'_>) {
+        self.missing += u64::from(record.sequence.wrapping_sub(self.next));
+        self.next = record.sequence.wrapping_add(1);
+        let Some(dropped) = classify(record.packet) else { return };
+        let flow = (dropped.kind, dropped.destination, dropped.destination_port);
+        if self.flows.contains(&flow) {
+            return;
+        }
+        if self.flows.len() >= MAX_FLOWS {
+            self.untold += 1;
+            return;
+        }
+        self.flows.insert(flow);
+        self.audit.record(event(&dropped));
     }
 }
 
@@ -52,12 +111,20 @@ fn nobufs() -> i32 {
 }
 
 fn classify(packet: &[u8]) -> Option<Dropped> {
-    let protocol = match packet.first()? >> 4 {
+    let protocol = match packet.first().copied().unwrap_or_default() >> 4 {
         6 => ether_type::IPV6.0,
         _ => ether_type::IPV4.0,
     };
     let dropped = Dropped::read(protocol, packet);
-    (!dropped.is_link_noise()).then_some(dropped)
+    (!dropped.is_link_noise() && !is_late(&dropped)).then_some(dropped)
+}
+
+/// Whether the job's kernel says that nobody waits for an answer of ours any more. The job itself cannot send such a
+/// packet, and it ends at the gateway's own address.
+fn is_late(dropped: &Dropped) -> bool {
+    let icmp = dropped.icmp.map(|icmp| (dropped.kind, icmp.kind, icmp.code));
+    let unreachable = matches!(icmp, Some((frame::Kind::Icmp, 3, 3) | (frame::Kind::Icmpv6, 1, 4)));
+    unreachable && dropped.destination.is_some_and(is_gateway)
 }
 
 fn event(dropped: &Dropped) -> Event {

@@ -6,6 +6,6 @@ mod names;
 mod streams;
 
 pub use datagrams::serve_udp;
-pub use drops::serve_drops;
+pub use drops::Drops;
 pub use names::serve_dns;
 pub use streams::{serve_loopback, serve_tcp};
