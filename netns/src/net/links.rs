@@ -36,6 +36,8 @@ const LOOPBACK_INDEX: u32 = 1;
 const GATEWAY_INDEX: u32 = 1000;
 const JOB_INDEX: u32 = 1001;
 const CAPTURE_RULE_PRIORITY: u32 = 100;
+/// RT_TABLE_LOCAL (linux/rtnetlink.h).
+const LOCAL_TABLE: u8 = 255;
 
 type Result = std::result::Result<(), Refused>;
 
@@ -78,8 +80,11 @@ pub(super) fn create_pair(job: &mut Netlink, gateway: BorrowedFd<'_>) -> Result 
 
 /// Addresses, the neighbour and the default routes of the job's end.
 pub(super) fn configure_job(netlink: &mut Netlink, family: Family) -> Result {
-    for (_, peer) in configure(netlink, &JOB, &GATEWAY, family) {
+    for (own, peer) in configure(netlink, &JOB, &GATEWAY, family) {
         add_default_route(netlink, peer);
+        if own.is_ipv6() {
+            add_local_route(netlink, own);
+        }
     }
     netlink.commit::<RouteNetlinkMessage>()
 }
@@ -199,6 +204,17 @@ fn add_default_route(netlink: &mut Netlink, gateway: IpAddr) {
         RouteAttribute::Metrics(vec![RouteMetric::CcAlgo(CONGESTION_CONTROL.to_owned())]),
     ];
     netlink.add("adding a default route", NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(message));
+}
+
+/// The kernel makes this route itself, but for IPv6 in a worker that runs some time later
+/// (net/ipv6/addrconf.c, addrconf_dad_work), and what arrives until then is lost.
+fn add_local_route(netlink: &mut Netlink, own: IpAddr) {
+    let mut message = route(own, LOCAL_TABLE, RouteScope::Host, RouteType::Local);
+    message.header.destination_prefix_length = 128;
+    message.attributes =
+        vec![RouteAttribute::Destination(route_address(own)), RouteAttribute::Oif(JOB_INDEX)];
+    // By its metric it is another route than that of the worker, which may have been quicker.
+    netlink.add("adding the job's own route", NLM_F_CREATE, RouteNetlinkMessage::NewRoute(message));
 }
 
 /// `ip route add local default dev lo table 100` (Documentation/networking/tproxy.rst).
