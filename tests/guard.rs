@@ -10,7 +10,7 @@ use crate::world::World;
 
 pub(crate) fn add(suite: &mut Suite) {
     both!(suite, gateway_has_no_rights, job_cannot_reach_the_gateway, confined_gateway_serves);
-    once!(suite, same_user_cannot_debug_the_gateway);
+    once!(suite, same_user_cannot_debug_the_gateway, root_on_a_terminal_keeps_the_keyboard);
 }
 
 /// What a debugger would do to each process that is named or, without a name, visible.
@@ -48,22 +48,38 @@ fn waiting(jail: &Jail<'_>) -> (crate::running::Running, Pid) {
 
 fn gateway_has_no_rights(mode: Mode) {
     let world = World::new();
-    let (_running, pid) = waiting(&Jail::new(&world, mode));
-    let mut threads = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-        let value = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-            line.unwrap_or_default().trim().to_owned()
-        };
-        let set = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
-        for set in set {
-            assert_eq!(value(set), "0000000000000000", "{set}:\n{status}");
+    let (_running, gateway) = waiting(&Jail::new(&world, mode));
+    let threads = threads(gateway);
+    assert!(threads.len() >= 2, "the log has a thread of its own");
+    for status in threads {
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert_eq!(value(&status, set), "0000000000000000", "{set}:\n{status}");
         }
-        assert_eq!((value("Seccomp"), value("NoNewPrivs")), ("2".to_owned(), "1".to_owned()), "{status}");
-        threads += 1;
+        assert_eq!((value(&status, "Seccomp"), value(&status, "NoNewPrivs")), ("2", "1"), "{status}");
     }
-    assert!(threads >= 2, "the log has a thread of its own");
+}
+
+/// A key that ends the job also ends who waits with us, whoever that is: CAP_KILL.
+fn root_on_a_terminal_keeps_the_keyboard() {
+    let world = World::new();
+    let terminal = Jail::new(&world, Mode::Root).terminal(["sh", "-c", "echo ready; exec sleep 1000"]);
+    terminal.wait_for("ready");
+    let sets: Vec<String> =
+        threads(terminal.pid()).iter().map(|status| value(status, "CapEff").to_owned()).collect();
+    assert_eq!(sets, ["0000000000000020", "0000000000000000"]);
+}
+
+/// The status of each thread (proc_pid_status(5)), the first one's first.
+fn threads(process: Pid) -> Vec<String> {
+    let mut paths: Vec<_> =
+        fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read_to_string(path.join("status")).unwrap()).collect()
+}
+
+fn value<'a>(status: &'a str, key: &str) -> &'a str {
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.unwrap_or_default().trim()
 }
 
 fn job_cannot_reach_the_gateway(mode: Mode) {

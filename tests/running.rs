@@ -154,6 +154,10 @@ impl Terminal {
         Self { name, pid, deadline, screen, keyboard, ended: notice_end(child), over: false }
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     pub(crate) fn type_in(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }

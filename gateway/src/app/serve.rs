@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dns::{Dns, HostFiles};
-use netns::guard::{self, Remaining};
+use netns::guard::{Guard, Remaining};
 use netns::job::Job;
 use netns::net::{Building, GATEWAY_V4, GATEWAY_V6, Network};
 use policy::Policy;
@@ -51,6 +51,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let keyboard = caller.terminal.is_some();
                 let context = context(policy, proxies, audit, uploads.clone());
                 let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
+                let guard = Guard::prepare(job);
                 let mut network = network?.finish()?;
                 let prepared = job.prepared()?;
                 job.go(&network)?;
@@ -60,7 +61,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 // job that is gone has failed for a reason that the machine may have to be asked about.
                 if prepared {
                     let readable = context.dns.files_to_read();
-                    guard::confine(&Remaining { job, readable: &readable, keyboard })?;
+                    guard.confine(&Remaining { readable: &readable, keyboard })?;
                     *confined = true;
                 }
                 let end = tokio::select! {

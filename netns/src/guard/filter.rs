@@ -58,7 +58,7 @@ pub(super) fn build(mut rules: Vec<Rule>, last: u32) -> Vec<sock_filter> {
         instruction(JUMP_IF_GREATER, 0, 1, last),
         refuse(libc::ENOSYS),
     ];
-    program.extend(tree(&rules));
+    program.extend(tree(&runs(&rules)));
     program
 }
 
@@ -82,16 +82,41 @@ pub(super) fn install(program: &[sock_filter]) -> io::Result<()> {
     }
 }
 
-fn tree(rules: &[Rule]) -> Vec<sock_filter> {
-    match rules {
+/// A run of numbers with the same answer, from its first one to the next run.
+struct Run {
+    first: u32,
+    answer: Vec<sock_filter>,
+}
+
+/// Neighbours with the same answer are one run: the kernel's work at the installation grows with the program.
+fn runs(rules: &[Rule]) -> Vec<Run> {
+    let mut runs = vec![Run { first: 0, answer: vec![allow()] }];
+    for rule in rules {
+        let number = rule.number as u32;
+        // Nothing is between two that follow each other.
+        runs.pop_if(|last| last.first == number);
+        runs.push(Run { first: number, answer: answer(rule) });
+        runs.push(Run { first: number + 1, answer: vec![allow()] });
+    }
+    runs.dedup_by(|later, earlier| later.answer == earlier.answer);
+    runs
+}
+
+fn tree(runs: &[Run]) -> Vec<sock_filter> {
+    match runs {
         [] => vec![allow()],
-        [rule] => leaf(rule),
+        [run] => run.answer.clone(),
         _ => {
-            let (left, right) = rules.split_at(rules.len() / 2);
-            let pivot = right[0].number as u32;
+            let (left, right) = runs.split_at(runs.len() / 2);
+            let pivot = right[0].first;
             let left = tree(left);
-            let mut program =
-                vec![instruction(JUMP_IF_AT_LEAST, 0, 1, pivot), instruction(JUMP, 0, 0, left.len() as u32)];
+            let mut program = match u8::try_from(left.len()) {
+                Ok(length) => vec![instruction(JUMP_IF_AT_LEAST, length, 0, pivot)],
+                Err(_) => vec![
+                    instruction(JUMP_IF_AT_LEAST, 0, 1, pivot),
+                    instruction(JUMP, 0, 0, left.len() as u32),
+                ],
+            };
             program.extend(left);
             program.extend(tree(right));
             program
@@ -99,14 +124,10 @@ fn tree(rules: &[Rule]) -> Vec<sock_filter> {
     }
 }
 
-fn leaf(rule: &Rule) -> Vec<sock_filter> {
-    let mut program = vec![instruction(JUMP_IF_EQUAL, 1, 0, rule.number as u32), allow()];
-    let Some(Check { argument, test }) = &rule.check else {
-        program.push(refuse(rule.errno));
-        return program;
-    };
-    program.push(instruction(LOAD, 0, 0, ARGUMENTS + 8 * argument));
-    let (values, match_, other) = match test {
+fn answer(rule: &Rule) -> Vec<sock_filter> {
+    let Some(Check { argument, test }) = &rule.check else { return vec![refuse(rule.errno)] };
+    let mut program = vec![instruction(LOAD, 0, 0, ARGUMENTS + 8 * argument)];
+    let (values, fits, other) = match test {
         Test::OneOf(values) => (values.clone(), allow(), refuse(rule.errno)),
         Test::NoneOf(values) => (values.clone(), refuse(rule.errno), allow()),
         Test::Masked { mask, value } => {
@@ -117,7 +138,7 @@ fn leaf(rule: &Rule) -> Vec<sock_filter> {
     for (index, value) in values.iter().enumerate() {
         program.push(instruction(JUMP_IF_EQUAL, (values.len() - index) as u8, 0, *value));
     }
-    program.extend([other, match_]);
+    program.extend([other, fits]);
     program
 }
 
@@ -170,6 +191,7 @@ mod tests {
         let program = build(
             vec![
                 plain(7),
+                plain(8),
                 checked(9, Test::NoneOf(vec![4, 5])),
                 plain(3),
                 checked(20, Test::OneOf(vec![1, 2, 3])),
@@ -181,7 +203,7 @@ mod tests {
         let (allowed, refused) = (libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_ERRNO);
         for number in 0..=40 {
             let expected = match number {
-                3 | 7 => refused | 1,
+                3 | 7 | 8 => refused | 1,
                 20 => refused | 13,
                 30 => refused | 13,
                 _ => allowed,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::prctl;
 
 use crate::error::{During, Result, Step};
-use crate::job::{Job, drop_capabilities, is_root};
+use crate::job::{Job, drop_capabilities, forget_bounding_set, is_root};
 
 pub(crate) use landlock::version as landlock_version;
 
@@ -26,37 +26,49 @@ const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
 /// What a gateway that serves still does.
 #[derive(Debug)]
 pub struct Remaining<'a> {
-    /// Kills its job.
-    pub job: &'a Job,
     /// Reads these files, and what is beneath these directories.
     pub readable: &'a [PathBuf],
     /// Passes a signal from the keyboard on to its own process group, others' processes included.
     pub keyboard: bool,
 }
 
-/// Confines the process for good. Helper threads that exist already must have called
-/// [`confine_helper`]; those that are started later inherit everything.
-///
-/// # Errors
-/// The kernel lacks system call filters, or one of the process's threads has a filter of its own.
-pub fn confine(remaining: &Remaining<'_>) -> Result<()> {
-    prctl::set_no_new_privs().during(Step::Credentials, "giving up new privileges")?;
-    filter::install(&refused::program(remaining.job.init_pid()))
-        .during(Step::Credentials, "filtering the gateway's system calls")?;
-    landlock::restrict(remaining.readable.iter().map(PathBuf::as_path).chain(RANDOM.map(Path::new)));
-    let kept = if remaining.keyboard && is_root() { KILL } else { 0 };
-    drop_capabilities(kept).during(Step::Credentials, "dropping the gateway's capabilities")?;
-    prctl::set_dumpable(false).during(Step::Credentials, "closing the gateway to debuggers")
+/// A confinement that is prepared.
+#[derive(Debug)]
+pub struct Guard {
+    filter: Vec<libc::sock_filter>,
+}
+
+impl Guard {
+    /// Does what takes time beforehand, and leaves the process all that the doctor's checks need.
+    pub fn prepare(job: &Job) -> Guard {
+        forget_bounding_set();
+        Guard { filter: refused::program(job.init_pid()) }
+    }
+
+    /// Confines the process for good. Helper threads that exist already must have called
+    /// [`confine_helper`]; those that are started later inherit everything.
+    ///
+    /// # Errors
+    /// The kernel lacks system call filters, or one of the process's threads has a filter of its own.
+    pub fn confine(&self, remaining: &Remaining<'_>) -> Result<()> {
+        prctl::set_no_new_privs().during(Step::Credentials, "giving up new privileges")?;
+        filter::install(&self.filter).during(Step::Credentials, "filtering the gateway's system calls")?;
+        landlock::restrict(remaining.readable.iter().map(PathBuf::as_path).chain(RANDOM.map(Path::new)));
+        let kept = if remaining.keyboard && is_root() { KILL } else { 0 };
+        drop_capabilities(kept).during(Step::Credentials, "dropping the gateway's capabilities")?;
+        prctl::set_dumpable(false).during(Step::Credentials, "closing the gateway to debuggers")
+    }
 }
 
 /// Confines the calling thread, which opens no file any more. The filter of system calls is for
-/// [`confine`] to set.
+/// [`Guard::confine`] to set.
 ///
 /// # Errors
 /// The kernel refuses to take rights away, which no known one does.
 pub fn confine_helper() -> Result<()> {
     prctl::set_no_new_privs().during(Step::Credentials, "giving up new privileges")?;
     landlock::restrict([]);
+    forget_bounding_set();
     drop_capabilities(0).during(Step::Credentials, "dropping a thread's capabilities")
 }
 

@@ -64,9 +64,8 @@ pub(super) fn limit_bounding_set() -> io::Result<()> {
     write_sets(sets)
 }
 
-/// Leaves the calling thread these capabilities of those that it has, a bit each, and the programs
-/// that it could execute none.
-pub(crate) fn drop_all_but(kept: u64) -> io::Result<()> {
+/// Leaves programs that the calling thread would execute no capability.
+pub(crate) fn forget_bounding_set() {
     for capability in 0..=LAST_POSSIBLE {
         // SAFETY: prctl with integer arguments touches no memory of ours.
         if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } == -1 {
@@ -74,6 +73,10 @@ pub(crate) fn drop_all_but(kept: u64) -> io::Result<()> {
             break;
         }
     }
+}
+
+/// Leaves the calling thread these capabilities of those that it has, a bit each.
+pub(crate) fn drop_all_but(kept: u64) -> io::Result<()> {
     let mut sets = read_sets()?;
     // The ambient set follows.
     sets.inheritable = 0;

@@ -38,6 +38,7 @@ use crate::userns::Privilege;
 pub(crate) use capabilities::bequeath_raw_sockets;
 pub(crate) use capabilities::drop_all_but as drop_capabilities;
 pub(crate) use capabilities::effective as effective_capabilities;
+pub(crate) use capabilities::forget_bounding_set;
 pub use control::{Event, Order};
 pub(crate) use init::separate;
 pub use mounts::{MountPlan, default_masks};
