@@ -283,6 +283,8 @@ fn usual_environment(world: &World, mode: Mode) -> Vec<(&'static str, OsString)>
         ("WGETRC", wgetrc(world, authority).into()),
         ("GIT_CONFIG_NOSYSTEM", "1".into()),
         ("GIT_TERMINAL_PROMPT", "0".into()),
+        ("NODE_TLS_REJECT_UNAUTHORIZED", "0".into()),
+        ("CURL_HOME", "/tmp/insecure".into()),
     ];
     for name in CA_VARIABLES {
         variables.push((name, authority.into()));

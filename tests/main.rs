@@ -24,6 +24,7 @@ mod escapes;
 mod exit;
 mod guard;
 mod http;
+mod intercept;
 mod ipv6;
 mod keyboard;
 mod leaks;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         dns::add,
         tls::add,
         http::add,
+        intercept::add,
         opaque::add,
         udp::add,
         exit::add,

@@ -17,7 +17,9 @@ use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
 
 use crate::audit::{self, LogError, Sinks};
+use crate::connection::Interception;
 use crate::exit;
+use crate::intercept::{Intercept, InterceptError};
 use crate::stderr;
 use crate::upstream::ParentProxies;
 
@@ -40,6 +42,8 @@ pub struct Plan {
     pub directory: PathBuf,
     /// Whom it runs as, if not the caller.
     pub user: Option<User>,
+    /// Further certificates that intercepted hosts are verified with.
+    pub upstream_ca: Vec<PathBuf>,
     /// Where the log goes.
     pub sinks: Sinks,
     /// Whether nothing but errors is printed.
@@ -70,6 +74,9 @@ pub enum AppError {
     /// Another user was asked for without the right to become one.
     #[error("--user needs root")]
     UserNeedsRoot,
+    /// URL rules inside TLS could not be set up.
+    #[error("setting up TLS for URL rules")]
+    Intercept(#[from] InterceptError),
     /// There is no such user.
     #[error("there is no user {0} in /etc/passwd")]
     UnknownUser(String),
@@ -117,6 +124,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     if plan.user.is_some() && privilege != netns::Privilege::Root {
         return Err(AppError::UserNeedsRoot);
     }
+    let intercept = Intercept::for_policy(&plan.policy, &plan.upstream_ca)?;
     let resolution = resolution::plan();
     let request = NetworkRequest {
         loopback_ports: serve::loopback_ports(&plan.policy)?,
@@ -162,6 +170,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         audit: writer.audit(),
         job: &job,
         caller,
+        interception: intercept.map(Interception::new),
         confined: &mut state.confined,
     });
     let blocked = writer.audit().blocked();
