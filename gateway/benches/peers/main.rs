@@ -8,6 +8,7 @@
 
 mod client;
 mod figures;
+mod names;
 mod server;
 mod tls;
 mod variants;
