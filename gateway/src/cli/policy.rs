@@ -10,10 +10,6 @@ use super::{Failure, answer, sources};
 use crate::exit;
 use crate::upstream::ParentProxies;
 
-/// What is told about a rule that `run` refuses.
-const INTERCEPTION: &str = "needs TLS interception, which this version does not have, so `cijail-net run` refuses \
-                            the policy: allow the whole host, as in `example.com`, or use an http:// rule";
-
 pub(super) fn main(command: PolicyCommand) -> Result<u8, Failure> {
     match command {
         PolicyCommand::Check(args) => check(&args),
@@ -59,11 +55,8 @@ fn check(args: &CheckArgs) -> Result<u8, Failure> {
 }
 
 impl Report {
-    /// Rules that cannot be used, and advice on the others.
+    /// Advice on rules.
     fn about(&mut self, policy: &Policy) {
-        for rule in policy.needs_interception() {
-            self.error(rule.origin(), format_args!("{} {INTERCEPTION}", rule.text()));
-        }
         for Lint { rule, kind } in policy::lint(policy) {
             self.warnings += 1;
             self.line(rule.origin(), "warning", format_args!("{}: {kind}", rule.text()));
@@ -129,13 +122,6 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let _ = writeln!(shown, "\n{}", plain(&format!("{}: {outcome}", text.trim())));
     if policy.mode() == policy::Mode::Monitor {
         shown.push_str("the mode is monitor: what is denied passes and is recorded\n");
-    }
-    for rule in policy.needs_interception() {
-        let _ = writeln!(
-            shown,
-            "{}",
-            plain(&format!("{}: error: {} {INTERCEPTION}", rule.origin(), rule.text()))
-        );
     }
     answer(&shown)?;
     Ok(if outcome.is_allowed() { 0 } else { exit::NO })
@@ -228,13 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn reports_lints_and_interception() {
+    fn reports_lints() {
         let mut report = Report::default();
         report.about(&policy("allow = [\n  '*.zz',\n  'GET https://a.test/p',\n]"));
         let lines: Vec<&str> = report.text.lines().collect();
-        assert!(lines[0].starts_with("p.toml:3:3: error: GET https://a.test/p needs TLS interception"));
-        assert_eq!(lines[1], "p.toml:2:3: warning: *.zz: anyone can register a name that this allows");
-        assert_eq!(report.summary(Some(2)), "2 rules, 1 error, 1 warning\n");
+        assert_eq!(lines, ["p.toml:2:3: warning: *.zz: anyone can register a name that this allows"]);
+        assert_eq!(report.summary(Some(2)), "2 rules, 0 errors, 1 warning\n");
     }
 
     #[test]
