@@ -38,6 +38,8 @@ mod sandbox;
 mod self_test;
 mod stderr;
 mod tls;
+mod trust;
+mod trusting;
 mod udp;
 mod unix_sockets;
 mod user;
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         other_jails::add,
         reach::add,
         clients::add,
+        trust::add,
     ] {
         add(&mut suite);
     }

@@ -10,15 +10,17 @@ mod supervise;
 
 use std::ffi::CString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use netns::job::{JobSpec, MountPlan, Terminal, User, default_masks};
+use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, default_masks, own_directory};
 use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
+use rustls::pki_types::CertificateDer;
 
 use crate::audit::{self, LogError, Sinks};
 use crate::exit;
 use crate::stderr;
+use crate::trust::{HostFiles, JobView, Trust};
 use crate::upstream::ParentProxies;
 
 pub use diagnosis::Unfit;
@@ -38,6 +40,8 @@ pub struct Plan {
     pub env: Vec<CString>,
     /// Where it starts.
     pub directory: PathBuf,
+    /// The certificate of an authority that the job is to trust, if anything is intercepted.
+    pub authority: Option<CertificateDer<'static>>,
     /// Whom it runs as, if not the caller.
     pub user: Option<User>,
     /// Where the log goes.
@@ -133,12 +137,15 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
         terminal,
     };
+    let own_directory = plan.authority.as_ref().and_then(|_| own_directory());
+    let trust = trust(&plan, own_directory.as_deref());
     let spec = JobSpec {
         argv: plan.argv,
-        env: plan.env,
+        env: trust.apply(plan.env),
         directory: plan.directory,
         mounts: MountPlan {
-            files: resolution.files,
+            files: resolution.files.into_iter().chain(trust.covered).collect(),
+            own: own_directory.map(|directory| OwnFiles { directory, files: trust.new }),
             masked_directories,
             masked_files,
             kept: plan.policy.unix_sockets().map(PathBuf::from).collect(),
@@ -172,6 +179,19 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         0 if blocked && plan.fail_on_blocked => exit::BLOCKED,
         status => status,
     })
+}
+
+/// What makes the job trust the authority; nothing without one.
+fn trust(plan: &Plan, own_directory: Option<&Path>) -> Trust {
+    let Some(authority) = &plan.authority else { return Trust::default() };
+    let job = JobView { environment: &plan.env, directory: &plan.directory, own_directory };
+    let trust = Trust::plan(authority, job, &HostFiles { public_only: plan.user.is_some() });
+    if !plan.quiet {
+        for note in &trust.notes {
+            stderr::say(&format!("cijail-net: certificates: {note}\n"));
+        }
+    }
+    trust
 }
 
 /// The first line of a run: which mode is in force.

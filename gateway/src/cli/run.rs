@@ -55,6 +55,7 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         argv: args.command.iter().cloned().map(to_c).collect::<Result<_, _>>()?,
         env: environment(args.keep_proxy_env, account.as_ref())?,
         directory,
+        authority: None,
         user: account.map(|account| account.user),
         sinks: sinks(&args)?,
         quiet: args.quiet || (args.log_file.is_none() && args.log_format == Format::Json),
