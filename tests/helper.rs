@@ -11,7 +11,6 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::trusting;
 use crate::world::only_root;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -27,10 +26,6 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
     let words: Vec<String> = arguments.collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
-        ["trusting", authority, host, user, ref command @ ..] => {
-            let ended = trusting::run(authority, host, user, command);
-            return Some(ended.map_or_else(told, ExitCode::from));
-        }
         ["bundled-roots", host, authority] => bundled_roots(host, authority),
         ["connections", count, host, port] => connections(count, host, port),
         ["idle", count, host, port] => idle(count, host, port),
@@ -38,13 +33,11 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
     };
     Some(match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => told(error),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     })
-}
-
-fn told(error: Failure) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::FAILURE
 }
 
 /// A client that brings its own roots, as those built with webpki-roots do, and looks at no variable.

@@ -24,6 +24,7 @@ mod escapes;
 mod exit;
 mod guard;
 mod http;
+mod intercept;
 mod ipv6;
 mod keyboard;
 mod leaks;
@@ -39,7 +40,6 @@ mod self_test;
 mod stderr;
 mod tls;
 mod trust;
-mod trusting;
 mod udp;
 mod unix_sockets;
 mod user;
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         dns::add,
         tls::add,
         http::add,
+        intercept::add,
         opaque::add,
         udp::add,
         exit::add,

@@ -1,15 +1,17 @@
-//! The job accepts the certificates of an authority that the run has, and loses none of its own roots. The
-//! authority is that of the miniature internet, which nothing else here trusts.
+//! Programs in the job accept the certificates of intercepted hosts, and lose no root that they had. Nothing
+//! else makes them trust anybody here: not even the miniature internet's own authority.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+
+use nix::sys::signal::Signal;
 
 use crate::clients::jvm;
 use crate::enter;
-use crate::jail::Jail;
-use crate::outcome::Outcome;
+use crate::jail::{Jail, quoted_binary};
 use crate::suite::{Mode, Suite, both};
-use crate::world::{World, authority};
+use crate::world::{World, authority, other_authority};
 
 pub(super) fn add(suite: &mut Suite) {
     both!(
@@ -28,6 +30,7 @@ pub(super) fn add(suite: &mut Suite) {
         java_stores_of_the_user,
         roots_of_the_user_stay,
         chosen_directories,
+        nothing_changes_without_interception,
         the_host_sees_nothing,
         another_user,
         jail_in_a_jail,
@@ -43,37 +46,38 @@ const NODE: &str =
     "fetch(process.argv[1]).then(answer => answer.text()).then(text => process.stdout.write(text))";
 const GREETING: &str = "hello from good.test\n";
 
-/// A job that trusts the authority.
-fn trusting(jail: &Jail<'_>, command: &[&str]) -> Outcome {
-    trusting_as(jail, "", command)
-}
-
-fn trusting_as(jail: &Jail<'_>, user: &str, command: &[&str]) -> Outcome {
-    let words = ["trusting", authority().pem().to_str().unwrap(), HOST, user];
-    jail.helper(&[&words, command].concat())
-}
-
+/// A client on the host, which trusts nobody but what the machine does.
 fn untrusting(world: &World, mode: Mode) -> Jail<'_> {
     Jail::direct(world, mode).without_certificates()
+}
+
+/// The same in a jail that opens the connections to the host.
+fn trusting(world: &World, mode: Mode) -> Jail<'_> {
+    let rule = format!("GET,HEAD,POST https://{HOST}/");
+    Jail::new(world, mode)
+        .without_certificates()
+        .allow(&rule)
+        .option("--upstream-ca")
+        .option(authority().pem())
 }
 
 /// A client that prints what it gets.
 fn prints(mode: Mode, command: &[&str]) {
     let world = World::new();
     world.site(HOST);
-    let jail = untrusting(&world, mode);
-    jail.run(command).assert_failure();
-    trusting(&jail, command).assert_success().assert_stdout(GREETING);
+    untrusting(&world, mode).run(command).assert_failure();
+    trusting(&world, mode).run(command).assert_success().assert_stdout(GREETING);
 }
 
 /// A client that wants more than the site has, but asks for it.
 fn asks(mode: Mode, command: &[&str]) {
     let world = World::new();
     let site = world.site(HOST);
-    let jail = untrusting(&world, mode).env("CARGO_NET_RETRY", "0").env("npm_config_fetch_retries", "0");
-    jail.run(command).assert_failure();
+    let once =
+        |jail: Jail<'_>| jail.env("CARGO_NET_RETRY", "0").env("npm_config_fetch_retries", "0").run(command);
+    once(untrusting(&world, mode)).assert_failure();
     assert_eq!(site.paths(), [""; 0]);
-    let outcome = trusting(&jail, command);
+    let outcome = once(trusting(&world, mode));
     assert!(!site.paths().is_empty(), "{outcome}");
 }
 
@@ -88,10 +92,9 @@ fn wget(mode: Mode) {
 fn openssl(mode: Mode) {
     let world = World::new();
     world.site(HOST);
-    let jail = untrusting(&world, mode);
     let command = "openssl s_client -connect good.test:443 -verify_return_error -brief </dev/null";
-    jail.shell(command).assert_failure();
-    trusting(&jail, &["sh", "-c", command]).assert_success().assert_says("Verification: OK");
+    untrusting(&world, mode).shell(command).assert_failure();
+    trusting(&world, mode).shell(command).assert_success().assert_says("Verification: OK");
 }
 
 fn git(mode: Mode) {
@@ -130,18 +133,18 @@ fn java(mode: Mode) {
     let world = World::new();
     world.site(HOST);
     let classes = jvm::compiled().display().to_string();
-    let jail = untrusting(&world, mode);
     let jdks = fs::read_dir("/usr/lib/jvm").unwrap().map(|entry| entry.unwrap().path().join("bin/java"));
     let programs = [PathBuf::from("java")].into_iter().chain(jdks.filter(|program| program.exists()));
     for program in programs {
         let program = program.to_str().unwrap();
         let command = [program, "-cp", &classes, "Fetch", URL];
-        jail.run(command).assert_failure().assert_says("unable to find valid certification path");
-        let outcome = trusting(&jail, &command);
+        let untrusted = untrusting(&world, mode).run(command);
+        untrusted.assert_failure().assert_says("unable to find valid certification path");
+        let jail = trusting(&world, mode);
+        let outcome = jail.run(command);
         outcome.assert_success().assert_stdout(GREETING);
         assert!(!outcome.stderr.contains("JAVA_TOOL_OPTIONS"), "{outcome}");
-        let connection = [&command[..], &["connection"]].concat();
-        trusting(&jail, &connection).assert_success().assert_stdout(GREETING);
+        jail.run([&command[..], &["connection"]].concat()).assert_success().assert_stdout(GREETING);
     }
 }
 
@@ -163,14 +166,16 @@ fn java_stores_of_the_user(mode: Mode) {
         Jail::direct(&world, Mode::Root).run([&keytool[..], &import, options].concat()).assert_success();
         let named = format!("-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStoreType={kind}");
         let password = format!("-Djavax.net.ssl.trustStorePassword={PASSWORD}");
-        let jail = untrusting(&world, mode).env("MAVEN_OPTS", format!("{named} {password}"));
+        let options = format!("{named} {password}");
         let java = format!("java $MAVEN_OPTS -cp {classes} Fetch {URL}");
-        jail.shell(&java).assert_failure().assert_says("unable to find valid certification path");
-        trusting(&jail, &["sh", "-c", &java]).assert_success().assert_stdout(GREETING);
-        let listed = trusting(&jail, &[&keytool[..], &["-list"]].concat());
+        let untrusted = untrusting(&world, mode).env("MAVEN_OPTS", &options).shell(&java);
+        untrusted.assert_failure().assert_says("unable to find valid certification path");
+        let jail = trusting(&world, mode).env("MAVEN_OPTS", &options);
+        jail.shell(&java).assert_success().assert_stdout(GREETING);
+        let listed = jail.run([&keytool[..], &["-list"]].concat());
         listed.assert_success().assert_says("contains 2 entries").assert_says("theirs, ");
         // The integrity of one kind depends on the password.
-        let outcome = trusting(&jail.env("MAVEN_OPTS", named), &["true"]);
+        let outcome = jail.env("MAVEN_OPTS", named).run(["true"]);
         let says = outcome.stderr.contains("stays as it is: its password is not known");
         assert_eq!(says, name == "a", "{outcome}");
     }
@@ -181,40 +186,48 @@ fn roots_of_the_user_stay(mode: Mode) {
     world.site(HOST);
     let other = other_root(&world);
     let theirs = fs::read_to_string(&other).unwrap();
-    let jail = untrusting(&world, mode).directory(other.parent().unwrap());
+    let jail = trusting(&world, mode).directory(other.parent().unwrap());
     let jail = jail.env("REQUESTS_CA_BUNDLE", "other.pem").env("GIT_SSL_CAINFO", &other);
-    let show = ["sh", "-c", "cat $REQUESTS_CA_BUNDLE; [ $GIT_SSL_CAINFO = $REQUESTS_CA_BUNDLE ]"];
-    let ours = fs::read_to_string(authority().pem()).unwrap();
-    trusting(&jail, &show).assert_success().assert_stdout(&format!("{theirs}{ours}"));
-    let jail = jail.env("CURL_CA_BUNDLE", "/nowhere");
-    let outcome = trusting(&jail, &["sh", "-c", "echo $CURL_CA_BUNDLE"]);
+    let script = "[ $GIT_SSL_CAINFO = $REQUESTS_CA_BUNDLE ] && cat $REQUESTS_CA_BUNDLE";
+    let outcome = jail.shell(script);
+    let ours = outcome.stdout.strip_prefix(&theirs).unwrap_or_else(|| panic!("{outcome}"));
+    assert_eq!(ours.matches("BEGIN CERTIFICATE").count(), 1);
+    jail.run(["git", "ls-remote", URL]).assert_says("not found");
+    let outcome = jail.env("CURL_CA_BUNDLE", "/nowhere").run(["printenv", "CURL_CA_BUNDLE"]);
     outcome.assert_stdout("/nowhere\n").assert_says("CURL_CA_BUNDLE stays as it is: /nowhere: ");
 }
 
 fn chosen_directories(mode: Mode) {
     let world = World::new();
     world.site(HOST);
-    let jail = untrusting(&world, mode).env("SSL_CERT_DIR", "/nowhere");
-    let outcome = trusting(&jail, &["/usr/bin/python3", "-c", PYTHON, URL]);
-    outcome.assert_success().assert_stdout(GREETING);
-    trusting(&jail, &["printenv", "SSL_CERT_FILE"]).assert_code(1);
+    let jail = trusting(&world, mode).env("SSL_CERT_DIR", "/nowhere");
+    jail.run(["/usr/bin/python3", "-c", PYTHON, URL]).assert_success().assert_stdout(GREETING);
+    jail.run(["printenv", "SSL_CERT_FILE"]).assert_code(1);
+}
+
+fn nothing_changes_without_interception(mode: Mode) {
+    let world = World::new();
+    let look = "env | sort; ls /run; sha256sum /etc/ssl/certs/ca-certificates.crt";
+    let jail = Jail::new(&world, mode).without_certificates().allow(HOST);
+    let outcome = jail.shell(look);
+    let direct = untrusting(&world, mode).shell("sha256sum /etc/ssl/certs/ca-certificates.crt");
+    assert!(outcome.stdout.ends_with(&direct.stdout) && !outcome.stdout.contains("cijail-net"), "{outcome}");
+    assert!(!outcome.stdout.contains("CERT"), "{outcome}");
 }
 
 fn the_host_sees_nothing(mode: Mode) {
     let world = World::new();
-    let jail = untrusting(&world, mode);
     let before = fs::read(BUNDLE).unwrap();
     let script =
         "echo mine >>/run/cijail-net/authority.pem; ls -ld /run/cijail-net; sha256sum <$1; sleep 1000";
-    let words = ["trusting", authority().pem().to_str().unwrap(), HOST, "", "sh", "-c", script, "sh", BUNDLE];
-    let helper = enter::helper();
-    let running = jail.start([helper.to_str().unwrap(), "--helper"].into_iter().chain(words));
+    let running = trusting(&world, mode).start(["sh", "-c", script, "sh", BUNDLE]);
     running.wait_for("-\n");
     assert_eq!(fs::read(BUNDLE).unwrap(), before);
     assert!(!world.files().run().join("cijail-net").exists());
-    jail.run(["ls", "-d", "/run/cijail-net"]).assert_failure();
-    let digest = jail.run(["sh", "-c", "sha256sum <$1", "sh", BUNDLE]).stdout;
-    running.signal(nix::sys::signal::Signal::SIGTERM);
+    let host = untrusting(&world, mode);
+    host.run(["ls", "-d", "/run/cijail-net"]).assert_failure();
+    let digest = host.run(["sh", "-c", "sha256sum <$1", "sh", BUNDLE]).stdout;
+    running.signal(Signal::SIGTERM);
     let outcome = running.finish();
     assert!(outcome.stdout.contains("drwxr-xr-x") && !outcome.stdout.contains(&digest), "{outcome}");
 }
@@ -227,40 +240,37 @@ fn another_user(mode: Mode) {
     world.site(HOST);
     let secret = world.files().shared().join("secret.pem");
     fs::copy(authority().pem(), &secret).unwrap();
-    fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let home = world.files().home(Mode::Rootless);
-    let jail = untrusting(&world, mode).directory(home).env("CURL_CA_BUNDLE", &secret);
-    let outcome = trusting_as(&jail, "runner", &["node", "-e", NODE, URL]);
+    fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    let jail = trusting(&world, mode).directory(world.files().home(Mode::Rootless));
+    let jail = jail.option("--user").option("runner").env("CURL_CA_BUNDLE", &secret);
+    let outcome = jail.run(["node", "-e", NODE, URL]);
     outcome.assert_success().assert_stdout(GREETING);
     outcome.assert_says("CURL_CA_BUNDLE stays as it is").assert_says("not every user may read it");
-    trusting_as(&jail, "runner", &["wget", "-q", "-O", "-", URL]).assert_success().assert_stdout(GREETING);
+    jail.run(["wget", "-q", "-O", "-", URL]).assert_success().assert_stdout(GREETING);
 }
 
-/// The inner job's own directory is another one, and both authorities are trusted.
+/// The inner gateway trusts the outer one, and the inner job has a directory beside the outer one's.
 fn jail_in_a_jail(mode: Mode) {
+    // Root of a jail has not the capabilities for another one.
     if mode == Mode::Root {
-        // Root mode inside root mode does not work for want of capabilities.
         return;
     }
     let world = World::new();
-    let helper = enter::helper().display().to_string();
-    let other = other_root(&world).display().to_string();
-    let inner = [&helper, "--helper", "trusting", &other, HOST, ""];
-    let count =
-        ["sh", "-c", "echo $NODE_EXTRA_CA_CERTS; grep -c BEGIN $NODE_EXTRA_CA_CERTS; ls -d /run/cijail*"];
-    let outcome = trusting(&untrusting(&world, mode), &[&inner[..], &count].concat());
-    outcome
+    world.site(HOST);
+    let jail = trusting(&world, mode);
+    let inner = format!("{} run --quiet --allow 'GET https://{HOST}/' -- ", quoted_binary());
+    let count = "sh -c 'echo $NODE_EXTRA_CA_CERTS; grep -c BEGIN $NODE_EXTRA_CA_CERTS; ls -d /run/cijail*'";
+    let outcome = jail.shell(&format!("{inner}{count}"));
+    outcome.assert_stdout("/run/cijail-net-2/roots-1.pem\n2\n/run/cijail-net\n/run/cijail-net-2\n");
+    jail.shell(&format!("{inner} curl -fsS {URL}")).assert_success().assert_stdout(GREETING);
+    jail.run(["sh", "-c", &format!("{inner} node -e '{NODE}' {URL}")])
         .assert_success()
-        .assert_stdout("/run/cijail-net-2/roots-1.pem\n2\n/run/cijail-net\n/run/cijail-net-2\n");
+        .assert_stdout(GREETING);
 }
 
 /// The certificate of another authority, in a file of the world.
 fn other_root(world: &World) -> PathBuf {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
     let path = world.files().shared().join("other.pem");
-    fs::write(&path, certificate.pem()).unwrap();
+    fs::copy(other_authority().pem(), &path).unwrap();
     path
 }

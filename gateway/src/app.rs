@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, default_masks, own_directory};
 use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
-use rustls::pki_types::CertificateDer;
 
 use crate::audit::{self, LogError, Sinks};
+use crate::connection::Interception;
 use crate::exit;
+use crate::intercept::{Intercept, InterceptError};
 use crate::stderr;
 use crate::trust::{HostFiles, JobView, Trust};
 use crate::upstream::ParentProxies;
@@ -40,10 +41,10 @@ pub struct Plan {
     pub env: Vec<CString>,
     /// Where it starts.
     pub directory: PathBuf,
-    /// The certificate of an authority that the job is to trust, if anything is intercepted.
-    pub authority: Option<CertificateDer<'static>>,
     /// Whom it runs as, if not the caller.
     pub user: Option<User>,
+    /// Further certificates that intercepted hosts are verified with.
+    pub upstream_ca: Vec<PathBuf>,
     /// Where the log goes.
     pub sinks: Sinks,
     /// Whether nothing but errors is printed.
@@ -74,6 +75,9 @@ pub enum AppError {
     /// Another user was asked for without the right to become one.
     #[error("--user needs root")]
     UserNeedsRoot,
+    /// URL rules inside TLS could not be set up.
+    #[error("setting up TLS for URL rules")]
+    Intercept(#[from] InterceptError),
     /// There is no such user.
     #[error("there is no user {0} in /etc/passwd")]
     UnknownUser(String),
@@ -121,6 +125,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     if plan.user.is_some() && privilege != netns::Privilege::Root {
         return Err(AppError::UserNeedsRoot);
     }
+    let intercept = Intercept::for_policy(&plan.policy, &plan.upstream_ca)?;
     let resolution = resolution::plan();
     let request = NetworkRequest {
         loopback_ports: serve::loopback_ports(&plan.policy)?,
@@ -137,8 +142,9 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
         terminal,
     };
-    let own_directory = plan.authority.as_ref().and_then(|_| own_directory());
-    let trust = trust(&plan, own_directory.as_deref());
+    let own_directory = intercept.as_ref().and_then(|_| own_directory());
+    let trust = intercept.as_ref().map(|intercept| trust(&plan, intercept, own_directory.as_deref()));
+    let trust = trust.unwrap_or_default();
     let spec = JobSpec {
         argv: plan.argv,
         env: trust.apply(plan.env),
@@ -169,6 +175,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         audit: writer.audit(),
         job: &job,
         caller,
+        interception: intercept.map(Interception::new),
         confined: &mut state.confined,
     });
     let blocked = writer.audit().blocked();
@@ -181,11 +188,11 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     })
 }
 
-/// What makes the job trust the authority; nothing without one.
-fn trust(plan: &Plan, own_directory: Option<&Path>) -> Trust {
-    let Some(authority) = &plan.authority else { return Trust::default() };
+/// What makes the job trust the run's authority.
+fn trust(plan: &Plan, intercept: &Intercept, own_directory: Option<&Path>) -> Trust {
     let job = JobView { environment: &plan.env, directory: &plan.directory, own_directory };
-    let trust = Trust::plan(authority, job, &HostFiles { public_only: plan.user.is_some() });
+    let files = HostFiles { public_only: plan.user.is_some() };
+    let trust = Trust::plan(intercept.certificate(), job, &files);
     if !plan.quiet {
         for note in &trust.notes {
             stderr::say(&format!("cijail-net: certificates: {note}\n"));

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod demo;
 pub mod exit;
 pub mod frame;
+pub mod intercept;
 pub mod listener;
 mod packet;
 pub mod relay;

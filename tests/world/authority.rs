@@ -4,7 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -14,6 +17,17 @@ use rustls::{RootCertStore, ServerConfig};
 use crate::enter;
 
 static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+/// Nobody trusts it.
+static OTHER: OnceLock<Authority> = OnceLock::new();
+
+/// A certificate that a strict client does not accept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ServerCertificate {
+    Expired,
+    NotYetValid,
+    OtherName,
+    UnknownIssuer,
+}
 
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -24,17 +38,22 @@ pub(crate) struct Authority {
 
 /// One for all tests of the process.
 pub(crate) fn authority() -> &'static Authority {
-    AUTHORITY.get_or_init(Authority::make)
+    AUTHORITY.get_or_init(|| Authority::make("authority"))
+}
+
+/// One that no client trusts by itself.
+pub(crate) fn other_authority() -> &'static Authority {
+    OTHER.get_or_init(|| Authority::make("other-authority"))
 }
 
 impl Authority {
-    fn make() -> Self {
+    fn make(name: &str) -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "The miniature internet's authority");
+        params.distinguished_name.push(DnType::CommonName, format!("The miniature internet's {name}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let pem = enter::scratch().join("authority.pem");
+        let pem = enter::scratch().join(format!("{name}.pem"));
         fs::write(&pem, issuer.pem()).unwrap();
         Self { issuer, server_key: KeyPair::generate().unwrap(), pem }
     }
@@ -45,7 +64,14 @@ impl Authority {
     }
 
     fn certify(&self, name: &str) -> Arc<CertifiedKey> {
+        self.certify_for(name, (1975, 4096))
+    }
+
+    /// For the years from the first on, up to the second.
+    fn certify_for(&self, name: &str, (from, to): (i32, i32)) -> Arc<CertifiedKey> {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
         params.distinguished_name.push(DnType::CommonName, name);
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&self.server_key, &self.issuer).unwrap();
@@ -66,6 +92,23 @@ pub(crate) fn only_root(pem: &str) -> RootCertStore {
 /// TLS for a server that calls itself `name`, whoever the client asks for.
 pub(crate) fn server_config(name: &str) -> Arc<ServerConfig> {
     config(Arc::new(Fixed(authority().certify(name))))
+}
+
+/// TLS for a server with something wrong about it.
+pub(crate) fn faulty_config(name: &str, certificate: ServerCertificate) -> Arc<ServerConfig> {
+    config(Arc::new(Fixed(match certificate {
+        ServerCertificate::Expired => authority().certify_for(name, (2001, 2002)),
+        ServerCertificate::NotYetValid => authority().certify_for(name, (4000, 4096)),
+        ServerCertificate::OtherName => authority().certify("somebody-else.test"),
+        ServerCertificate::UnknownIssuer => other_authority().certify(name),
+    })))
+}
+
+/// TLS for a server that speaks HTTP/2 and HTTP/1.
+pub(crate) fn http2_config(name: &str) -> Arc<ServerConfig> {
+    let mut config = (*server_config(name)).clone();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
 }
 
 /// TLS for a server that has a valid certificate for whatever name it is asked for.

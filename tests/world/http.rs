@@ -54,6 +54,8 @@ pub(crate) enum Reply {
     Bytes(u64),
     /// 101, then every byte comes back.
     Upgrade,
+    /// A body with `grpc-status: 0` after it.
+    Trailers,
     /// No answer, the connection stays open.
     Silence,
     /// The connection ends without an answer.
@@ -136,6 +138,11 @@ where
                 write_bytes(&mut stream, count).await?;
             }
             Reply::Upgrade => return echo_upgraded(&mut stream).await,
+            Reply::Trailers => {
+                let chunks = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: grpc-status\r\n\r\n\
+                    8\r\ntrailing\r\n0\r\ngrpc-status: 0\r\n\r\n";
+                stream.write_all(chunks).await?;
+            }
             Reply::Silence => return drain(&mut stream).await,
             Reply::HangUp => return Ok(()),
             Reply::Cgi { program, arguments, environment } => {

@@ -8,6 +8,7 @@ mod dns_message;
 mod faulty;
 mod files;
 mod http;
+mod http2;
 mod inside;
 pub(crate) mod leaks;
 mod net;
@@ -24,8 +25,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
+use rustls::ServerConfig;
+
 pub(crate) use attacker::{Attacker, V4 as ATTACKER_V4, V6 as ATTACKER_V6};
-pub(crate) use authority::{authority, only_root, server_config};
+pub(crate) use authority::{ServerCertificate, authority, only_root, other_authority, server_config};
 pub(crate) use dns::{Behaviour, Dns, Transport};
 pub(crate) use faulty::Fault;
 pub(crate) use files::{Files, give_away};
@@ -112,12 +115,29 @@ impl World {
         site
     }
 
+    /// A site that speaks HTTP/2 as well.
+    pub(crate) fn site_of_http2(&self, name: &str) -> Site {
+        let site = self.site_with(name, false, authority::http2_config(name));
+        self.zone.address(name, site.v4).address(name, site.v6);
+        site
+    }
+
+    /// A site that careful clients turn away from.
+    pub(crate) fn site_with_certificate(&self, name: &str, certificate: ServerCertificate) -> Site {
+        let site = self.site_with(name, false, authority::faulty_config(name, certificate));
+        self.zone.address(name, site.v4).address(name, site.v6);
+        site
+    }
+
     /// A site that the resolver does not know.
     pub(crate) fn site_without_name(&self, name: &str, one_request_each: bool) -> Site {
+        self.site_with(name, one_request_each, server_config(name))
+    }
+
+    fn site_with(&self, name: &str, one_request_each: bool, tls: Arc<ServerConfig>) -> Site {
         let (v4, v6) = self.new_addresses();
         let site = Site::new(name, v4, v6, one_request_each);
         let opened = site.clone();
-        let tls = server_config(name);
         self.inside
             .call(async move {
                 opened.listen(HTTP, None)?;

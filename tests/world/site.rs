@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::http::{self, Handler, Origin, Reply, Request};
-use super::sockets;
+use super::{http2, sockets};
 
 type Respond = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
 
 /// Answers, besides what a test adds: `/` a greeting, `/echo` the body, `/bytes/N` N bytes, `/redirect?URL`,
-/// `/headers` the request's headers, `/ws` an upgrade, `/silence`, `/hangup`; everything else is 404.
+/// `/headers` the request's headers, `/ws` an upgrade, `/trailers` a body with trailers, `/silence`, `/hangup`; everything else is 404.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) name: String,
@@ -104,7 +104,9 @@ async fn converse(
     };
     let stream = TlsAcceptor::from(config).accept(stream).await?;
     let sni = stream.get_ref().1.server_name().unwrap_or_default().to_owned();
-    http::serve(stream, Origin { server, client, sni: Some(sni) }, state).await
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let origin = Origin { server, client, sni: Some(sni) };
+    if http2 { http2::serve(stream, origin, state).await } else { http::serve(stream, origin, state).await }
 }
 
 impl Handler for State {
@@ -142,6 +144,7 @@ impl State {
             ),
             "/redirect" => Reply::redirect(request.query()),
             "/ws" => Reply::Upgrade,
+            "/trailers" => Reply::Trailers,
             "/silence" => Reply::Silence,
             "/hangup" => Reply::HangUp,
             path => match path.strip_prefix("/bytes/").and_then(|count| count.parse().ok()) {

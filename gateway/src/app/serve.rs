@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::supervise::{Caller, End, Supervisor};
 use super::{AppError, proof};
 use crate::audit::Audit;
-use crate::connection::Context;
+use crate::connection::{Context, Interception};
 use crate::listener::{Drops, serve_dns, serve_loopback, serve_tcp, serve_udp};
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
@@ -35,13 +35,15 @@ pub(super) struct Serving<'a> {
     pub(super) audit: Audit,
     pub(super) job: &'a Job,
     pub(super) caller: Caller,
+    /// What URL rules inside TLS take.
+    pub(super) interception: Option<Interception>,
     /// Set once the process is confined, and can examine the machine no more.
     pub(super) confined: &'a mut bool,
 }
 
 /// Runs the event loop until the job has ended.
 pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
-    let Serving { policy, proxies, network, audit, job, caller, confined } = serving;
+    let Serving { policy, proxies, network, audit, job, caller, interception, confined } = serving;
     let result = netns::raise_descriptor_limit()
         .and_then(|()| Builder::new_current_thread().enable_all().build())
         .map_err(AppError::Gateway)
@@ -49,7 +51,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
             runtime.block_on(async {
                 let uploads = Uploads::default();
                 let keyboard = caller.terminal.is_some();
-                let context = context(policy, proxies, audit, uploads.clone());
+                let context = context(policy, proxies, audit, uploads.clone(), interception);
                 let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
                 let guard = Guard::prepare(job);
                 let mut network = network?.finish()?;
@@ -86,12 +88,18 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
     result
 }
 
-fn context(policy: Policy, proxies: ParentProxies, audit: Audit, uploads: Uploads) -> Context {
+fn context(
+    policy: Policy,
+    proxies: ParentProxies,
+    audit: Audit,
+    uploads: Uploads,
+    interception: Option<Interception>,
+) -> Context {
     let policy = Arc::new(policy);
     let own = vec![GATEWAY_V4.into(), GATEWAY_V6.into(), std::net::Ipv4Addr::LOCALHOST.into()];
     let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
     let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
-    Context { policy, dns, dialer, audit, uploads }
+    Context { policy, dns, dialer, audit, uploads, interception: interception.map(Arc::new) }
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.

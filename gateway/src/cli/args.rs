@@ -35,7 +35,8 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Rules: example.com  example.com:22  '*.example.com'  192.0.2.7:53  10.1.0.0/16:5432  localhost:5432
-       http://example.com/path/  example.com:123/udp  dns:example.com  unix:/run/x.sock
+       https://example.com/path/  'GET,HEAD https://example.com/path/'  http://example.com/path/
+       example.com:123/udp  dns:example.com  unix:/run/x.sock
 
 Exit status: the command's own (128+N if signal N killed it), 122 if it succeeded but something was
 blocked and --fail-on-blocked was given, 125 if cijail-net failed, 126 if the command cannot be run,
@@ -49,6 +50,9 @@ pub(super) struct RunArgs {
     /// Run the command as this user (name or number), with its groups and HOME; needs root
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
+    /// Verify the hosts of URL rules with the certificates in this PEM file too (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) upstream_ca: Vec<PathBuf>,
     /// Write the log to this file
     #[arg(long, value_name = "FILE", overrides_with = "log_file")]
     pub(super) log_file: Option<PathBuf>,

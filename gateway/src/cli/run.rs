@@ -19,11 +19,6 @@ enum PlanError {
     EmptyCommand,
     #[error("an argument or a variable holds a NUL byte")]
     Nul,
-    #[error(
-        "these rules need TLS interception, which this version does not have: {0}; \
-         allow the whole host instead, as in `example.com`, or use an http:// rule"
-    )]
-    Interception(String),
     #[error("opening the log file {}", path.display())]
     LogFile { path: PathBuf, source: io::Error },
     #[error("finding the working directory")]
@@ -43,10 +38,6 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     }
     let proxies = ParentProxies::from_environment(variable)?;
     let policy = sources::gather(&args.rules, variable, &proxies.names())?;
-    let needs: Vec<&str> = policy.needs_interception().map(policy::Rule::text).collect();
-    if !needs.is_empty() {
-        return Err(PlanError::Interception(needs.join(", ")).into());
-    }
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
     let plan = Plan {
@@ -55,8 +46,8 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         argv: args.command.iter().cloned().map(to_c).collect::<Result<_, _>>()?,
         env: environment(args.keep_proxy_env, account.as_ref())?,
         directory,
-        authority: None,
         user: account.map(|account| account.user),
+        upstream_ca: args.upstream_ca.clone(),
         sinks: sinks(&args)?,
         quiet: args.quiet || (args.log_file.is_none() && args.log_format == Format::Json),
         fail_on_blocked: args.fail_on_blocked,

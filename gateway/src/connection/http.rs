@@ -1,35 +1,44 @@
-//! HTTP without TLS: every request on the connection is judged by itself and sent on by hyper, so
-//! that both sides agree where it ends.
+//! HTTP, inside intercepted TLS or without: every request on the connection is judged by itself and
+//! sent on by hyper, so that both sides agree where it ends.
 
 mod body;
 mod head;
 mod io;
+mod pool;
+mod upstream;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::SendRequest;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALT_SVC, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use policy::{Mode, Name, Reason};
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use policy::{Name, Reason, Scheme};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use super::judge::{Denied, Judged, Target};
 use super::report::Report;
+use super::tls::Secure;
 use super::{Connection, Context, denial};
 use crate::audit::Kind;
-use crate::counters::Counters;
-use crate::upstream::{Destination, HttpProxy, ProxyError};
+use crate::upstream::{Destination, ProxyError};
 
-use body::{Body, Watched};
-use head::Asked;
-use io::{Counted, Prefixed};
+use body::{Body, Lease, Octets, Watched};
+use head::{Asked, Form};
+use pool::Acquired;
+use upstream::{Unreached, Upstream, Way};
+
+pub(super) use io::Prefixed;
+pub(crate) use pool::Pool;
 
 /// Header fields in one head, far above what honest servers send.
 const MAX_HEADERS: usize = 1000;
@@ -37,62 +46,108 @@ const MAX_HEADERS: usize = 1000;
 /// Octets that are kept of either side when the other takes nothing; a head has to fit too.
 const MAX_BUFFER: usize = 64 * 1024;
 
+/// Streams of the job at once on one HTTP/2 connection, as most servers have it.
+const MAX_STREAMS: u32 = 128;
+
+/// Streams that the job may open and reset before the gateway has looked at them.
+const MAX_RESETS: usize = 32;
+
+/// How long what follows a denied head is read.
+const HEARING: Duration = Duration::from_secs(5);
+
 /// Why a request did not reach the other side.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the requests of one connection share.
-struct Session {
+pub(super) struct Session {
     context: Context,
     original_dst: std::net::SocketAddr,
     names: Vec<Name>,
     synthetic: bool,
     tunnel: Option<Name>,
+    /// The TLS around the requests.
+    secure: Option<Secure>,
     job: Arc<TcpStream>,
+    /// The connection that the last request of HTTP/1 went to: some servers remember on it who asks.
     upstream: Mutex<Option<Upstream>>,
 }
 
-/// The connection that the last request went to.
-struct Upstream {
-    destination: Destination,
-    sender: SendRequest<Body>,
-    proxy: Option<HttpProxy>,
-    counters: Arc<Counters>,
-}
-
-/// Serves a connection whose first head is in `received`.
-pub(super) async fn serve(connection: Connection<'_>, received: Vec<u8>) {
-    // From here on each request body is an upload of its own.
-    let Connection { context, stream, original_dst, names, synthetic, tunnel, upload, .. } = connection;
-    drop(upload);
-    let job = Arc::new(stream);
-    let session = Arc::new(Session {
-        job: job.clone(),
-        context: context.clone(),
-        original_dst,
-        names,
-        synthetic,
-        tunnel,
-        upstream: Mutex::new(None),
-    });
-    let service = service_fn(move |request| {
-        let session = session.clone();
-        async move { Ok::<_, Infallible>(session.respond(request).await) }
-    });
-    // What breaks the connection has its record already, or was never a request.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .preserve_header_case(true)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_BUFFER)
-        .half_close(true)
-        .serve_connection(TokioIo::new(Prefixed::new(received, job)), service)
-        .with_upgrades()
-        .await;
-}
-
 impl Session {
+    /// What is known of the connection; `secure` if the requests are inside TLS.
+    pub(super) fn new(connection: Connection<'_>, secure: Option<Secure>) -> Session {
+        // From here on each request body is an upload of its own.
+        let Connection { context, stream, original_dst, names, synthetic, tunnel, upload, .. } = connection;
+        drop(upload);
+        Session {
+            context: context.clone(),
+            original_dst,
+            names,
+            synthetic,
+            tunnel,
+            secure,
+            job: Arc::new(stream),
+            upstream: Mutex::new(None),
+        }
+    }
+
+    /// The job's side, for who reads it.
+    pub(super) fn job(&self) -> Arc<TcpStream> {
+        self.job.clone()
+    }
+
+    /// Serves HTTP/1.
+    pub(super) async fn serve_http1<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let session = Arc::new(self);
+        let shared = session.clone();
+        let service = service_fn(move |request| {
+            let session = shared.clone();
+            async move { Ok::<_, Infallible>(session.respond(request).await) }
+        });
+        // What breaks the connection has its record already, or was never a request.
+        let _ = http1::Builder::new()
+            .preserve_header_case(true)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+        let last = session.upstream.lock().await.take();
+        if let (Some(secure), Some(upstream)) = (&session.secure, last) {
+            secure.interception.pool.put(upstream);
+        }
+    }
+
+    /// Serves HTTP/2, each stream by itself.
+    pub(super) async fn serve_http2<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let session = Arc::new(self);
+        let service = service_fn(move |request| {
+            let session = session.clone();
+            async move { Ok::<_, Infallible>(session.respond(request).await) }
+        });
+        // As above.
+        let _ = http2::Builder::new(TokioExecutor::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_header_list_size(MAX_BUFFER as u32)
+            .max_send_buf_size(MAX_BUFFER)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    }
+
+    fn scheme(&self) -> Scheme {
+        if self.secure.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+
     async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
-        let asked = Asked::read(&request, self.original_dst.port());
+        let asked = Asked::read(&request, self.scheme(), self.original_dst.port());
         let judged = self.judge(&asked);
         let mode = self.context.policy.mode();
         let mut report =
@@ -101,23 +156,18 @@ impl Session {
         if let Some(fault) = asked.fault {
             report.detail(fault);
         }
+        let version = request.version();
         // What two implementations could read differently is never sent on, in no mode.
         if !report.passes() || asked.fault.is_some() {
-            return refusal(&asked, &report);
+            hear_out(request);
+            return refusal(&asked, &report, version);
         }
-        let destination = match &judged.verdict {
-            Err(_)
-                if mode == Mode::Monitor && !self.synthetic && self.tunnel.is_none() && !asked.absolute =>
-            {
-                Destination::Address(self.original_dst)
-            }
-            _ => judged.destination.clone(),
-        };
-        match self.forward(request, &asked, destination, report).await {
+        let destination = self.way_through(&judged, &asked);
+        match self.forward(request, &asked, &destination, report).await {
             Ok(response) => response,
-            Err((mut report, reason, error)) => {
+            Err((mut report, (reason, error))) => {
                 report.failed(reason, &*error);
-                failure(&asked, &report, &*error)
+                failure(&asked, &report, &*error, version)
             }
         }
     }
@@ -127,100 +177,134 @@ impl Session {
             original_dst: self.original_dst,
             names: &self.names,
             tunnel: self.tunnel.as_ref(),
+            server_name: self.secure.as_ref().map(|secure| &secure.name),
             synthetic: self.synthetic,
         };
-        let policy = &self.context.policy;
-        let mut judged =
-            target.http(policy, asked.authority.as_ref(), asked.port, asked.method.as_str(), &asked.path);
+        let (policy, authority) = (&self.context.policy, asked.authority.as_ref());
+        let method = asked.method.as_str();
+        let mut judged = target.http(policy, asked.scheme, authority, asked.port, method, &asked.path);
         if let Some(reason) = asked.reason {
             judged.verdict = Err(Denied::because(reason));
         }
         judged.counted(|name| self.context.dns.admit(name))
     }
 
+    /// Where a request that passes goes. What only monitor mode lets through goes where the job sent it,
+    /// as it would without us.
+    fn way_through(&self, judged: &Judged<'_>, asked: &Asked) -> Destination {
+        match (&judged.verdict, &self.secure) {
+            (Err(_), Some(secure)) => secure.destination.clone(),
+            (Err(_), None) if !self.synthetic && self.tunnel.is_none() && !asked.absolute => {
+                Destination::Address(self.original_dst)
+            }
+            _ => judged.destination.clone(),
+        }
+    }
+
     async fn forward(
         &self,
         mut request: Request<Incoming>,
         asked: &Asked,
-        destination: Destination,
+        destination: &Destination,
         report: Report,
-    ) -> Result<Response<Body>, (Report, Reason, Failed)> {
+    ) -> Result<Response<Body>, (Report, Unreached)> {
+        let http2 = request.version() == Version::HTTP_2;
         let upgrade = asked.upgrade.then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         // A request without a body that changes nothing may be sent once more.
         let again = (body.is_end_stream() && parts.method.is_idempotent()).then(|| parts.clone());
-        let mut slot = self.upstream.lock().await;
-        let reused = match slot.take() {
-            Some(mut upstream) if upstream.destination == destination => {
-                upstream.sender.ready().await.ok().map(|()| upstream)
-            }
-            _ => None,
+        let way = Way { context: &self.context, destination, secure: self.secure.as_ref() };
+        let Acquired { mut upstream, used } = match self.acquire(&way, http2).await {
+            Ok(acquired) => acquired,
+            Err(unreached) => return Err((report, unreached)),
         };
-        let fresh = reused.is_none();
-        let mut upstream = match reused {
-            Some(upstream) => upstream,
-            None => match self.connect(destination.clone()).await {
-                Ok(upstream) => upstream,
-                Err((reason, error)) => return Err((report, reason, error)),
-            },
-        };
-        let body = body::outgoing(body, self.context.uploads.begin());
-        let mut before = (upstream.counters.up(), upstream.counters.down());
-        let mut answered = upstream.send(Request::from_parts(parts, body), asked).await;
+        let counters = upstream.is_http2().then(|| report.counters());
+        let body = body::outgoing(body, self.context.uploads.begin(), counters);
+        let mut octets = Octets::from_now(upstream.counters.as_ref());
+        let mut answered = upstream.send(formed(Request::from_parts(parts, body), asked, &upstream)).await;
         // The other side closes idle connections at any time, also just as one is used again.
-        if let (Err(_), false, Some(parts)) = (&answered, fresh, again) {
-            match self.connect(destination).await {
-                Ok(connected) => upstream = connected,
-                Err((reason, error)) => return Err((report, reason, error)),
-            }
-            before = (0, 0);
-            answered = upstream.send(Request::from_parts(parts, body::empty()), asked).await;
+        if let (Err(error), true) = (&mut answered, used)
+            && let Some(request) = error.take_message().or_else(|| again.map(without_body))
+        {
+            upstream = match way.connect(http2).await {
+                Ok(upstream) => upstream,
+                Err(unreached) => return Err((report, unreached)),
+            };
+            octets = Octets::from_now(upstream.counters.as_ref());
+            answered = upstream.send(formed(request, asked, &upstream)).await;
         }
-        let response = match answered {
+        let mut response = match answered {
             // The job knows of no proxy, and cannot log in to one.
             Ok(response) if upstream.proxy.is_some() && unauthenticated(&response) => {
                 let refused = ProxyError::Refused(response.status().to_string());
-                return Err((report, Reason::UpstreamFailed, refused.into()));
+                return Err((report, (Reason::UpstreamFailed, refused.into())));
             }
             Ok(response) => response,
-            Err(error) => return Err((report, Reason::UpstreamFailed, error.into())),
+            Err(error) => return Err((report, (Reason::UpstreamFailed, error.into_error().into()))),
         };
-        let watched = Watched::new(report, upstream.counters.clone(), before);
-        *slot = Some(upstream);
+        if self.secure.is_some() {
+            // An offer of HTTP/3, which the job cannot reach.
+            response.headers_mut().remove(ALT_SVC);
+        }
+        let lease = self.keep(upstream, http2).await;
+        let watched = Watched::new(report, octets, lease);
         Ok(match (response.status(), upgrade) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(job)) => body::upgraded(response, job, watched),
-            _ => response.map(|incoming| body::watched(incoming, watched, self.job.clone())),
+            _ => {
+                let job = (!http2).then(|| self.job.clone());
+                response.map(|incoming| body::watched(incoming, watched, job))
+            }
         })
     }
 
-    async fn connect(&self, destination: Destination) -> Result<Upstream, (Reason, Failed)> {
-        let dialed = self
-            .context
-            .dialer
-            .dial_http(&destination)
-            .await
-            .map_err(|error| (error.reason(), error.into()))?;
-        let counters = Arc::new(Counters::default());
-        let io = TokioIo::new(Counted::new(dialed.stream, counters.clone()));
-        let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .preserve_header_case(true)
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_BUFFER)
-            .handshake(io)
-            .await
-            .map_err(|error| (Reason::UpstreamFailed, error.into()))?;
-        tokio::spawn(async move {
-            // The request that it breaks under tells.
-            let _ = connection.with_upgrades().await;
-        });
-        Ok(Upstream { destination, sender, proxy: dialed.http_proxy, counters })
+    /// The connection of the last request if it goes there, one that other requests left, or a new one.
+    async fn acquire(&self, way: &Way<'_>, http2: bool) -> Result<Acquired, Unreached> {
+        if !http2
+            && let Some(mut upstream) = self.upstream.lock().await.take()
+            && upstream.destination == *way.destination
+            && upstream.is_usable().await
+        {
+            return Ok(Acquired { upstream, used: true });
+        }
+        match &self.secure {
+            Some(secure) => secure.interception.pool.acquire(way, http2).await,
+            None => Ok(Acquired { upstream: way.connect(http2).await?, used: false }),
+        }
+    }
+
+    /// Keeps a connection for the next request: streams of HTTP/2 give theirs to each other.
+    async fn keep(&self, upstream: Upstream, http2: bool) -> Option<Lease> {
+        if !http2 {
+            *self.upstream.lock().await = Some(upstream);
+            return None;
+        }
+        let pool = self.secure.as_ref().map(|secure| secure.interception.clone())?;
+        (!upstream.is_http2()).then_some(Lease { upstream, interception: pool })
     }
 }
 
-impl Upstream {
-    async fn send(&mut self, request: Request<Body>, asked: &Asked) -> hyper::Result<Response<Incoming>> {
-        self.sender.send_request(head::outgoing(request, asked, self.proxy.as_ref())).await
+/// Reads on for a moment: many clients read no answer before they have sent everything, and a stream that is cut off below them is an error to them. Who waits to be told to send (which HTTP/1 does with
+/// the first read) gets the answer instead.
+fn hear_out(request: Request<Incoming>) {
+    let waits = request.version() < Version::HTTP_2 && request.headers().contains_key(EXPECT);
+    if waits || request.body().is_end_stream() {
+        return;
     }
+    let mut body = request.into_body();
+    tokio::spawn(tokio::time::timeout(HEARING, async move { while let Some(Ok(_)) = body.frame().await {} }));
+}
+
+fn formed(request: Request<Body>, asked: &Asked, upstream: &Upstream) -> Request<Body> {
+    let form = match &upstream.proxy {
+        _ if upstream.is_http2() => Form::Http2,
+        Some(proxy) => Form::Proxy(proxy),
+        None => Form::Origin,
+    };
+    head::outgoing(request, asked, form)
+}
+
+fn without_body(parts: Parts) -> Request<Body> {
+    Request::from_parts(parts, body::empty())
 }
 
 /// Whether a parent proxy wants credentials that it did not get.
@@ -228,17 +312,22 @@ fn unauthenticated<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
 }
 
-fn refusal(asked: &Asked, report: &Report) -> Response<Body> {
+fn refusal(asked: &Asked, report: &Report, version: Version) -> Response<Body> {
     let status = match report.why().0 {
         Some(Reason::Malformed | Reason::NoHost) => StatusCode::BAD_REQUEST,
         _ => StatusCode::FORBIDDEN,
     };
-    respond_text(status, denial::text(&format!("{} {}", asked.method, asked.url()), report))
+    respond_text(status, denial::text(&format!("{} {}", asked.method, asked.url()), report), version)
 }
 
-fn failure(asked: &Asked, report: &Report, error: &dyn std::error::Error) -> Response<Body> {
+fn failure(
+    asked: &Asked,
+    report: &Report,
+    error: &dyn std::error::Error,
+    version: Version,
+) -> Response<Body> {
     if report.why().0 != Some(Reason::UpstreamFailed) {
-        return refusal(asked, report);
+        return refusal(asked, report, version);
     }
     let text = format!(
         "cijail-net allowed {} {} but could not reach the host.\nreason: {}: {}\n",
@@ -247,15 +336,18 @@ fn failure(asked: &Asked, report: &Report, error: &dyn std::error::Error) -> Res
         Reason::UpstreamFailed,
         crate::audit::printable(&super::chain(error)),
     );
-    respond_text(StatusCode::BAD_GATEWAY, text)
+    respond_text(StatusCode::BAD_GATEWAY, text, version)
 }
 
-fn respond_text(status: StatusCode, text: String) -> Response<Body> {
+fn respond_text(status: StatusCode, text: String, version: Version) -> Response<Body> {
     let mut response = Response::new(body::full(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(hyper::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    // HTTP/2 has no such field, and its other streams go on.
+    if version != Version::HTTP_2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }

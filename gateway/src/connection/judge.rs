@@ -45,6 +45,8 @@ pub struct Target<'a> {
     pub names: &'a [Name],
     /// The name of an enclosing CONNECT: what is inside must name the same host.
     pub tunnel: Option<&'a Name>,
+    /// The server name of enclosing TLS: so must what is inside.
+    pub server_name: Option<&'a Name>,
     /// Whether the address is one that only stands for its name.
     pub synthetic: bool,
 }
@@ -94,10 +96,11 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// One HTTP request without TLS. `authority` is what the request itself names.
+    /// One HTTP request. `authority` is what the request itself names.
     pub fn http<'p>(
         &self,
         policy: &'p Policy,
+        scheme: Scheme,
         authority: Option<&Authority>,
         port: u16,
         method: &str,
@@ -109,11 +112,11 @@ impl<'a> Target<'a> {
                 if let Some(mismatch) = self.mismatch(name) {
                     return mismatch;
                 }
-                let request = Request::Http { scheme: Scheme::Http, host: name, port, method, path };
+                let request = Request::Http { scheme, host: name, port, method, path };
                 self.named(policy, name, port, &request)
             }
             Host::Address(address) => {
-                if self.tunnel.is_some() {
+                if self.tunnel.or(self.server_name).is_some() {
                     return self.denied(Reason::HostMismatch, Some(address.to_string()));
                 }
                 let destination = SocketAddr::new(*address, port);
@@ -245,8 +248,9 @@ impl<'a> Target<'a> {
     }
 
     fn mismatch<'p>(&self, name: &Name) -> Option<Judged<'p>> {
-        let outer = self.tunnel?;
-        (outer != name).then(|| self.denied(Reason::HostMismatch, Some(name.to_string())))
+        let other = |outer: &Name| outer != name;
+        (self.tunnel.is_some_and(other) || self.server_name.is_some_and(other))
+            .then(|| self.denied(Reason::HostMismatch, Some(name.to_string())))
     }
 
     fn address<'p>(&self, policy: &'p Policy, destination: SocketAddr, name: Option<String>) -> Judged<'p> {

@@ -5,6 +5,7 @@ mod http;
 pub mod judge;
 mod report;
 mod sniffing;
+mod tls;
 
 use std::future::ready;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::audit::{Audit, Kind};
 use crate::counters::Counters;
 use crate::relay::{Ended, Upload, Uploads, relay, reset, write_all};
 use crate::sniff::authority::{Authority, Host};
+use crate::sniff::client_hello::ServerName;
 use crate::sniff::target::Target as HttpTarget;
 use crate::sniff::{Opening, Protocol, RequestHead, Sniff, opening};
 use crate::upstream::{Destination, Dialer};
@@ -28,6 +30,7 @@ use report::Report;
 use sniffing::{Patience, Sniffed, sniff};
 
 pub(crate) use report::chain;
+pub use tls::Interception;
 
 /// How long a job that may send opaque bytes is waited for before the other side may speak.
 const TENTATIVE: Patience =
@@ -61,6 +64,8 @@ pub struct Context {
     pub audit: Audit,
     /// What the job's end waits for.
     pub uploads: Uploads,
+    /// What URL rules inside TLS take; `None` if there are none.
+    pub interception: Option<Arc<Interception>>,
 }
 
 /// A connection and what is known about where it goes.
@@ -105,6 +110,7 @@ impl Connection<'_> {
             original_dst: self.original_dst,
             names: &self.names,
             tunnel: self.tunnel.as_ref(),
+            server_name: None,
             synthetic: self.synthetic,
         }
     }
@@ -157,8 +163,15 @@ impl Connection<'_> {
         let policy = &*self.context.policy;
         match protocol {
             Protocol::Tls(hello) => {
-                let judged = self.target().tls(policy, &hello.server_name);
-                self.pass(Kind::Tls, judged, received, None).await;
+                let judged = self.counted(self.target().tls(policy, &hello.server_name));
+                match (&self.context.interception, hello.server_name) {
+                    (Some(interception), ServerName::Name(name))
+                        if judged.verdict.is_ok() && policy.intercepts(&name, self.original_dst.port()) =>
+                    {
+                        tls::open(self, interception.clone(), name, judged, received).await;
+                    }
+                    _ => self.pass(Kind::Tls, judged, received, None).await,
+                }
             }
             Protocol::Http(head) => self.http(head, received).await,
             Protocol::Http2Preface => {
@@ -178,7 +191,11 @@ impl Connection<'_> {
                 let authority = authority.clone();
                 self.connect(authority, &head, received).await;
             }
-            _ => http::serve(self, received).await,
+            _ => {
+                let session = http::Session::new(self, None);
+                let stream = http::Prefixed::new(received, session.job());
+                session.serve_http1(stream).await;
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use dns::{Outcome, TooManyNames};
 use netns::net::{DatagramSocket, RawSender};
 use policy::{Mode, Name, Reason, Request, Verdict};
 
+use super::refusals::Refusals;
 use crate::audit::{Event, Kind, Pending};
 use crate::connection::{Context, chain};
 use crate::packet;
@@ -29,6 +30,7 @@ pub async fn serve_udp(
 ) -> io::Result<()> {
     let socket = netns::watch(socket)?;
     let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut refusals = Refusals::new(context.policy.limits().udp_idle_timeout);
     loop {
         let mut ready = socket.readable().await?;
         let Ok(received) = ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) else { continue };
@@ -37,12 +39,19 @@ pub async fn serve_udp(
         let pair = (datagram.peer, datagram.original_dst);
         let payload = &buffer[..datagram.length];
         if flows.send(pair, payload) == Sent::NoFlow {
-            begin(pair, payload, &context, &raw, &flows);
+            begin(pair, payload, &context, &raw, &flows, &mut refusals);
         }
     }
 }
 
-fn begin(pair: Pair, payload: &[u8], context: &Context, raw: &Arc<RawSender>, flows: &Flows) {
+fn begin(
+    pair: Pair,
+    payload: &[u8],
+    context: &Context,
+    raw: &Arc<RawSender>,
+    flows: &Flows,
+    refusals: &mut Refusals,
+) {
     let (mut event, destination) = judge(pair.1, context);
     if event.verdict != Outcome::Deny && flows.len() >= context.policy.limits().udp_flows {
         event.verdict = Outcome::Deny;
@@ -51,7 +60,9 @@ fn begin(pair: Pair, payload: &[u8], context: &Context, raw: &Arc<RawSender>, fl
     }
     if event.verdict == Outcome::Deny {
         refuse(pair, raw);
-        context.audit.record(event);
+        if refusals.begins(pair, Instant::now()) {
+            context.audit.record(event);
+        }
         return;
     }
     flows.begin(pair, payload);

@@ -3,6 +3,7 @@
 mod datagrams;
 mod drops;
 mod names;
+mod refusals;
 mod streams;
 
 pub use datagrams::serve_udp;

@@ -3,6 +3,7 @@
 mod dial;
 mod eyeballs;
 mod proxy;
+pub mod tls;
 
 pub use dial::{Destination, DialError, Dialed, Dialer, HttpProxy};
 pub use proxy::{ParentProxies, ProxyError};

@@ -13,16 +13,19 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::upstream::Upstream;
 use crate::connection::report::Report;
+use crate::connection::tls::Interception;
 use crate::counters::Counters;
 use crate::relay::{Upload, reset};
 
 /// A body of either direction.
 pub(super) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
-/// A request's body on its way up; the job's end waits for it.
-pub(super) fn outgoing(body: Incoming, upload: Upload) -> Body {
-    Held { body, _held: upload, job: None }.boxed_unsync()
+/// A request's body on its way up; the job's end waits for it. Its octets are counted in `counters`.
+pub(super) fn outgoing(body: Incoming, upload: Upload, counters: Option<Arc<Counters>>) -> Body {
+    let count = counters.map(|counters| Count { counters, add: Counters::add_up });
+    Held { body, _held: upload, count, job: None }.boxed_unsync()
 }
 
 /// No body.
@@ -36,9 +39,14 @@ pub(super) fn full(text: Bytes) -> Body {
 }
 
 /// A response's body on its way down; the record is written when it ends. If it breaks off, `job` is
-/// reset: a body that the end of the connection ends would look complete.
-pub(super) fn watched(body: Incoming, watched: Watched, job: Arc<TcpStream>) -> Body {
-    Held { body, _held: watched, job: Some(job) }.boxed_unsync()
+/// reset: a body that the end of the connection ends would look complete. Streams of HTTP/2 need no such
+/// help.
+pub(super) fn watched(body: Incoming, watched: Watched, job: Option<Arc<TcpStream>>) -> Body {
+    let count = match watched.octets {
+        Octets::OfBodies => Some(Count { counters: watched.report.counters(), add: Counters::add_down }),
+        Octets::OfConnection { .. } => None,
+    };
+    Held { body, _held: watched, count, job }.boxed_unsync()
 }
 
 /// Joins both sides of a connection that changed its protocol.
@@ -55,31 +63,69 @@ pub(super) fn upgraded(mut response: Response<Incoming>, job: OnUpgrade, watched
     response.map(|_| empty())
 }
 
-/// A record together with the upstream connection's octets at its start.
+/// Which octets a record counts.
+pub(super) enum Octets {
+    /// Those of the upstream connection since the request, heads and framing included.
+    OfConnection { counters: Arc<Counters>, up: u64, down: u64 },
+    /// Those of the bodies: the connection has other requests as well.
+    OfBodies,
+}
+
+impl Octets {
+    /// Counts from here on, if the connection is the request's alone.
+    pub(super) fn from_now(connection: Option<&Arc<Counters>>) -> Octets {
+        match connection {
+            Some(counters) => {
+                Octets::OfConnection { counters: counters.clone(), up: counters.up(), down: counters.down() }
+            }
+            None => Octets::OfBodies,
+        }
+    }
+}
+
+/// What ends with a response: its record, and perhaps the use of its connection.
 pub(super) struct Watched {
     report: Report,
-    counters: Arc<Counters>,
-    before: (u64, u64),
+    octets: Octets,
+    lease: Option<Lease>,
+}
+
+/// A connection that goes back to its pool.
+pub(super) struct Lease {
+    pub(super) upstream: Upstream,
+    pub(super) interception: Arc<Interception>,
 }
 
 impl Watched {
-    pub(super) fn new(report: Report, counters: Arc<Counters>, before: (u64, u64)) -> Watched {
-        Watched { report, counters, before }
+    pub(super) fn new(report: Report, octets: Octets, lease: Option<Lease>) -> Watched {
+        Watched { report, octets, lease }
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let totals = self.report.counters();
-        totals.add_up((self.counters.up() - self.before.0) as usize);
-        totals.add_down((self.counters.down() - self.before.1) as usize);
+        if let Octets::OfConnection { counters, up, down } = &self.octets {
+            let totals = self.report.counters();
+            totals.add_up((counters.up() - up) as usize);
+            totals.add_down((counters.down() - down) as usize);
+        }
+        if let Some(Lease { upstream, interception }) = self.lease.take() {
+            interception.pool.put(upstream);
+        }
     }
+}
+
+/// Where the octets of a body are counted.
+struct Count {
+    counters: Arc<Counters>,
+    add: fn(&Counters, usize),
 }
 
 /// A body, and something that lives exactly as long.
 struct Held<T> {
     body: Incoming,
     _held: T,
+    count: Option<Count>,
     job: Option<Arc<TcpStream>>,
 }
 
@@ -92,8 +138,13 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        if let (Poll::Ready(Some(Err(_))), Some(job)) = (&frame, &self.job) {
-            reset(job);
+        match (&frame, &self.count, &self.job) {
+            (Poll::Ready(Some(Ok(frame))), Some(count), _) => {
+                let octets = frame.data_ref().map_or(0, Bytes::len);
+                (count.add)(&count.counters, octets);
+            }
+            (Poll::Ready(Some(Err(_))), _, Some(job)) => reset(job),
+            _ => {}
         }
         frame
     }

@@ -1,21 +1,23 @@
 //! What a request says about where it goes, and how it is sent on. Pure.
 
 use hyper::header::{
-    CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE,
+    CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    UPGRADE,
 };
-use hyper::{Method, Request, Uri};
-use policy::Reason;
+use hyper::{Method, Request, Uri, Version};
+use policy::{Reason, Scheme};
 
 use crate::sniff::authority::{self, Authority};
 use crate::upstream::HttpProxy;
 
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const HTTP_PORT: u16 = 80;
 
 /// The parts of a request that are judged.
 pub(super) struct Asked {
     pub(super) method: Method,
+    /// Whether the request came inside TLS.
+    pub(super) scheme: Scheme,
     /// The host that the request names, from the target or the Host header.
     pub(super) authority: Option<Authority>,
     pub(super) port: u16,
@@ -33,24 +35,29 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Reads a request that came on a connection to `port`.
-    pub(super) fn read<B>(request: &Request<B>, port: u16) -> Asked {
+    pub(super) fn read<B>(request: &Request<B>, scheme: Scheme, port: u16) -> Asked {
         let headers = request.headers();
         let host = header_authority(headers);
         let uri = request.uri();
         let target = uri.authority().map(|authority| authority::parse(authority.as_str().as_bytes()).ok());
-        let (reason, fault) = match fault(request, &host, target.as_ref()) {
-            Some((reason, fault)) => (Some(reason), Some(fault)),
-            None => (None, None),
-        };
+        let mut fault = fault(request, scheme, &host, target.as_ref());
         let absolute = target.is_some();
         let authority = target.flatten().or_else(|| host.ok().flatten());
-        let default = if absolute { HTTP_PORT } else { port };
-        let port = match &authority {
-            Some(authority) if absolute => authority.port.unwrap_or(default),
-            _ => port,
+        let named = authority.as_ref().map(|authority| authority.port.unwrap_or(scheme.default_port()));
+        let port = match scheme {
+            Scheme::Http if absolute => named.unwrap_or(port),
+            Scheme::Http => port,
+            // Inside TLS there is one host and one port.
+            Scheme::Https => {
+                let other = named.is_some_and(|named| named != port);
+                fault = fault.or(other.then_some((Reason::HostMismatch, "the request names another port")));
+                port
+            }
         };
+        let (reason, fault) = fault.unzip();
         Asked {
             method: request.method().clone(),
+            scheme,
             port,
             path: uri.path().to_owned(),
             absolute,
@@ -65,8 +72,12 @@ impl Asked {
     pub(super) fn url(&self) -> String {
         let host =
             self.authority.as_ref().map_or_else(|| "?".to_owned(), |authority| authority.host.to_string());
-        let port = if self.port == HTTP_PORT { String::new() } else { format!(":{}", self.port) };
-        format!("http://{host}{port}{}", self.path)
+        format!("{}://{host}{}{}", self.scheme, self.port_text(), self.path)
+    }
+
+    /// The port as it follows a host, nothing if it goes without saying.
+    fn port_text(&self) -> String {
+        if self.port == self.scheme.default_port() { String::new() } else { format!(":{}", self.port) }
     }
 }
 
@@ -84,12 +95,13 @@ fn header_authority(headers: &HeaderMap) -> Result<Option<Authority>, &'static s
 
 fn fault<B>(
     request: &Request<B>,
+    scheme: Scheme,
     host: &Result<Option<Authority>, &'static str>,
     target: Option<&Option<Authority>>,
 ) -> Option<(Reason, &'static str)> {
     let headers = request.headers();
     if request.method() == Method::CONNECT {
-        return Some((Reason::ProtocolNotAllowed, "CONNECT after another request"));
+        return Some((Reason::ProtocolNotAllowed, "CONNECT among other requests"));
     }
     if request.method() == Method::TRACE {
         // It shows what proxies on the way have added, credentials among it.
@@ -98,8 +110,8 @@ fn fault<B>(
     if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
         return Some((Reason::Malformed, "Content-Length and Transfer-Encoding together"));
     }
-    if request.uri().scheme_str().is_some_and(|scheme| scheme != "http") {
-        return Some((Reason::ProtocolNotAllowed, "an absolute target other than http"));
+    if request.uri().scheme_str().is_some_and(|named| named != scheme.to_string()) {
+        return Some((Reason::ProtocolNotAllowed, "a target of another scheme"));
     }
     match (host, target) {
         (Err(fault), _) => Some((Reason::Malformed, fault)),
@@ -111,44 +123,73 @@ fn fault<B>(
     }
 }
 
-/// The request as it goes upstream: an origin target, or an absolute one for a parent proxy, and
-/// nothing that was only meant for a proxy.
-pub(super) fn outgoing<B>(request: Request<B>, asked: &Asked, proxy: Option<&HttpProxy>) -> Request<B> {
+/// How a request goes upstream.
+#[derive(Clone, Copy)]
+pub(super) enum Form<'a> {
+    /// With its path as the target, over HTTP/1.
+    Origin,
+    /// To a parent proxy, with the whole URL as the target.
+    Proxy(&'a HttpProxy),
+    /// With pseudo-header fields for the parts of the URL (RFC 9113 section 8.3.1).
+    Http2,
+}
+
+/// The request as it goes upstream, without what was only meant for a proxy. What went upstream in
+/// one form can be given again for another.
+pub(super) fn outgoing<B>(request: Request<B>, asked: &Asked, form: Form<'_>) -> Request<B> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str).to_owned();
+    parts.headers.remove(PROXY_CONNECTION);
+    parts.headers.remove(PROXY_AUTHORIZATION);
     if let Some(authority) = &asked.authority {
-        let host = match asked.port {
-            HTTP_PORT => authority.host.to_string(),
-            port => format!("{}:{port}", authority.host),
-        };
-        if (asked.absolute || proxy.is_some())
-            && let Ok(value) = HeaderValue::from_str(&host)
-        {
-            parts.headers.insert(HOST, value);
+        let host = format!("{}{}", authority.host, asked.port_text());
+        let written_anew = asked.absolute || matches!(form, Form::Proxy(_));
+        match HeaderValue::from_str(&host) {
+            _ if matches!(form, Form::Http2) => drop(parts.headers.remove(HOST)),
+            Ok(value) if written_anew => drop(parts.headers.insert(HOST, value)),
+            _ => {}
         }
-        let target = match proxy {
+        let target = match form {
+            Form::Origin => path,
             // The same authority as in Host (RFC 9112 section 3.2).
-            Some(_) => format!("http://{host}{}", path.trim_start_matches('*')),
-            None => path,
+            Form::Proxy(_) | Form::Http2 => {
+                format!("{}://{host}{}", asked.scheme, path.trim_start_matches('*'))
+            }
         };
         // The parts come from a valid target, so the new one is valid; the old one is the fallback.
         if let Ok(uri) = target.parse::<Uri>() {
             parts.uri = uri;
         }
     }
-    parts.headers.remove(PROXY_CONNECTION);
-    parts.headers.remove(PROXY_AUTHORIZATION);
-    if let Some(value) = proxy.and_then(|proxy| proxy.authorization.as_deref())
+    parts.version = match (form, parts.version) {
+        (Form::Http2, _) => Version::HTTP_2,
+        (_, Version::HTTP_2) => Version::HTTP_11,
+        (_, given) => given,
+    };
+    if let Form::Proxy(proxy) = form
+        && let Some(value) = &proxy.authorization
         && let Ok(value) = HeaderValue::from_str(value)
     {
         parts.headers.insert(PROXY_AUTHORIZATION, value);
     }
+    join_cookies(&mut parts.headers);
     // An upgrade to HTTP/2 would hide every later request.
     if parts.headers.get_all(UPGRADE).iter().any(|value| contains_ignoring_case(value.as_bytes(), b"h2c")) {
         parts.headers.remove(UPGRADE);
         parts.headers.remove(HTTP2_SETTINGS);
     }
     Request::from_parts(parts, body)
+}
+
+/// HTTP/2 may split cookies over several fields, HTTP/1 may not (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(COOKIE).iter();
+    if let (Some(first), Some(second)) = (cookies.next(), cookies.next()) {
+        let all = [first, second].into_iter().chain(cookies).map(HeaderValue::as_bytes).collect::<Vec<_>>();
+        if let Ok(value) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+            headers.insert(COOKIE, value);
+        }
+    }
 }
 
 fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
@@ -169,12 +210,12 @@ mod tests {
 
     #[test]
     fn reads_host_and_target() {
-        let asked = Asked::read(&request("/a?q=1", &[("host", "a.example:8080")]), 8080);
+        let asked = Asked::read(&request("/a?q=1", &[("host", "a.example:8080")]), Scheme::Http, 8080);
         assert_eq!(
             (asked.url().as_str(), asked.absolute, asked.reason),
             ("http://a.example:8080/a", false, None)
         );
-        let asked = Asked::read(&request("http://a.example/a", &[("host", "a.example")]), 3128);
+        let asked = Asked::read(&request("http://a.example/a", &[("host", "a.example")]), Scheme::Http, 3128);
         assert_eq!((asked.url().as_str(), asked.absolute, asked.port), ("http://a.example/a", true, 80));
     }
 
@@ -193,7 +234,7 @@ mod tests {
         ];
         for (target, headers, reason) in cases {
             assert_eq!(
-                Asked::read(&request(target, headers), 80).reason,
+                Asked::read(&request(target, headers), Scheme::Http, 80).reason,
                 Some(reason),
                 "{target} {headers:?}"
             );
@@ -204,12 +245,12 @@ mod tests {
     fn proxies_get_absolute_targets_and_origins_do_not() {
         let given =
             || request("http://a.example:81/a?q", &[("host", "a.example:81"), ("proxy-connection", "close")]);
-        let asked = Asked::read(&given(), 3128);
-        let direct = outgoing(given(), &asked, None);
+        let asked = Asked::read(&given(), Scheme::Http, 3128);
+        let direct = outgoing(given(), &asked, Form::Origin);
         assert_eq!(direct.uri(), "/a?q");
         assert!(!direct.headers().contains_key(PROXY_CONNECTION));
         let proxy = HttpProxy { authorization: Some("Basic x".to_owned()) };
-        let proxied = outgoing(given(), &asked, Some(&proxy));
+        let proxied = outgoing(given(), &asked, Form::Proxy(&proxy));
         assert_eq!(proxied.uri(), "http://a.example:81/a?q");
         assert_eq!(proxied.headers()[PROXY_AUTHORIZATION], "Basic x");
     }
@@ -217,7 +258,7 @@ mod tests {
     #[test]
     fn http2_upgrades_are_not_offered_upstream() {
         let given = request("/", &[("host", "a.example"), ("upgrade", "H2C"), ("http2-settings", "x")]);
-        let asked = Asked::read(&given, 80);
-        assert!(!outgoing(given, &asked, None).headers().contains_key(UPGRADE));
+        let asked = Asked::read(&given, Scheme::Http, 80);
+        assert!(!outgoing(given, &asked, Form::Origin).headers().contains_key(UPGRADE));
     }
 }

@@ -14,14 +14,14 @@ use crate::counters::Counters;
 
 /// The job's stream, whose first bytes were read for sniffing. It is shared with whoever may have to
 /// reset it.
-pub(super) struct Prefixed {
+pub(in crate::connection) struct Prefixed {
     prefix: Vec<u8>,
     read: usize,
     stream: Arc<TcpStream>,
 }
 
 impl Prefixed {
-    pub(super) fn new(prefix: Vec<u8>, stream: Arc<TcpStream>) -> Prefixed {
+    pub(in crate::connection) fn new(prefix: Vec<u8>, stream: Arc<TcpStream>) -> Prefixed {
         Prefixed { prefix, read: 0, stream }
     }
 }
@@ -78,18 +78,18 @@ impl AsyncWrite for Prefixed {
 }
 
 /// A stream that counts its octets, heads and framing included.
-pub(super) struct Counted {
-    stream: TcpStream,
+pub(super) struct Counted<S> {
+    stream: S,
     counters: Arc<Counters>,
 }
 
-impl Counted {
-    pub(super) fn new(stream: TcpStream, counters: Arc<Counters>) -> Counted {
+impl<S> Counted<S> {
+    pub(super) fn new(stream: S, counters: Arc<Counters>) -> Counted<S> {
         Counted { stream, counters }
     }
 }
 
-impl AsyncRead for Counted {
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -102,7 +102,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

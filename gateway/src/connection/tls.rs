@@ -1,0 +1,105 @@
+//! TLS whose requests are judged: opened towards the job with the run's own certificate.
+
+use std::io;
+use std::sync::Arc;
+
+use policy::Name;
+use rustls::AlertDescription;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::http::{Pool, Prefixed, Session};
+use super::judge::Judged;
+use super::{Connection, chain};
+use crate::audit::Kind;
+use crate::intercept::Intercept;
+use crate::relay::reset;
+use crate::upstream::Destination;
+use crate::upstream::tls::agreed_on_http2;
+
+/// What intercepted connections share.
+pub struct Interception {
+    /// Certificates, and whom hosts are verified with.
+    pub(super) intercept: Intercept,
+    /// Connections to hosts.
+    pub(super) pool: Pool,
+}
+
+/// The TLS around a connection's requests.
+pub(super) struct Secure {
+    /// The server name: every request has to name it.
+    pub(super) name: Name,
+    /// Where it was decided that the connection goes.
+    pub(super) destination: Destination,
+    pub(super) interception: Arc<Interception>,
+}
+
+impl Interception {
+    /// Without a connection yet.
+    pub fn new(intercept: Intercept) -> Interception {
+        Interception { intercept, pool: Pool::default() }
+    }
+}
+
+/// Opens TLS to the host `name`, whose ClientHello is in `received`, and judges every request inside.
+/// Their records tell what became of the connection; it has one of its own if it comes to none.
+pub(super) async fn open(
+    connection: Connection<'_>,
+    interception: Arc<Interception>,
+    name: Name,
+    judged: Judged<'_>,
+    received: Vec<u8>,
+) {
+    let mut report = connection.report(Kind::Tls, &judged);
+    let patience = connection.context.policy.limits().sniff_timeout;
+    let acceptor = TlsAcceptor::from(interception.intercept.server());
+    let secure = Secure { name: name.clone(), destination: judged.destination, interception };
+    let session = Session::new(connection, Some(secure));
+    let job = session.job();
+    let accepted = timeout(patience, acceptor.accept(Prefixed::new(received, job.clone()))).await;
+    match accepted {
+        Ok(Ok(stream)) if names(stream.get_ref().1.server_name(), &name) => {
+            report.withdraw();
+            if agreed_on_http2(stream.get_ref().1.alpn_protocol()) {
+                session.serve_http2(stream).await;
+            } else {
+                session.serve_http1(stream).await;
+            }
+        }
+        Ok(Ok(_)) => {
+            report.detail("the server name was read in two ways");
+            reset(&job);
+        }
+        Ok(Err(error)) => report.detail(mistrust(&error, &name)),
+        Err(_) => {
+            report.detail("the client did not complete TLS in time");
+            reset(&job);
+        }
+    }
+}
+
+/// The TLS library has to have read the name that was judged.
+fn names(read: Option<&str>, judged: &Name) -> bool {
+    read.and_then(|read| Name::from_ascii(read.as_bytes()).ok()).as_ref() == Some(judged)
+}
+
+/// Why a client gave up, and what to do about it.
+fn mistrust(error: &io::Error, name: &Name) -> String {
+    let alert = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(alert)) => Some(*alert),
+        _ => None,
+    };
+    let gone = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+    let why = match alert {
+        Some(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate,
+        ) => "the client does not trust the certificates of this run",
+        // Some say nothing.
+        None if gone => "the client hung up when it saw the certificate of this run",
+        _ => return format!("no TLS with the client: {}", chain(error)),
+    };
+    format!("{why}; TLS is not opened for hosts that are allowed as a whole: --allow {name}")
+}
