@@ -81,12 +81,12 @@ pub(super) fn is_named(job: JobView<'_>) -> bool {
 /// # Errors
 /// It is not understood, or its password is another.
 pub(super) fn extend(
-    store: &[u8],
+    store: Vec<u8>,
     password: &str,
     authority: &CertificateDer<'_>,
 ) -> Result<Vec<u8>, StoreError> {
     match store.first() {
-        Some(0x30) => pkcs12::extend(store, password, ALIAS, authority),
+        Some(0x30) => pkcs12::extend(&store, password, ALIAS, authority),
         _ => jks::extend(store, password, ALIAS, authority).ok_or(StoreError::Format),
     }
 }

@@ -41,12 +41,14 @@ impl<'a, F: Files> Planner<'a, F> {
     }
 
     pub(super) fn plan(mut self) -> Trust {
+        // Also for what no variable is read by: whoever sets up a store of his own finds it here.
+        let authority = self.add(AUTHORITY, self.text.clone());
         let system = self.cover_bundles();
         if system.is_none() {
             self.note("no file with the system's root certificates was found".to_owned());
         }
         for variable in &FILES {
-            self.plan_variable(variable, system);
+            self.plan_variable(variable, system, authority.as_deref());
         }
         self.plan_directories();
         self.plan_java(system);
@@ -70,13 +72,13 @@ impl<'a, F: Files> Planner<'a, F> {
         first
     }
 
-    fn plan_variable(&mut self, variable: &Variable, system: Option<&Path>) {
+    fn plan_variable(&mut self, variable: &Variable, system: Option<&Path>, authority: Option<&Path>) {
         let value = match self.value(variable.name) {
             Some(value) => self.extended(variable.name, value),
             None if variable.yields_to.iter().any(|other| self.value(other).is_some()) => None,
             None => match variable.unset {
                 Unset::AllRoots => system.map(Path::to_owned),
-                Unset::OneRoot => self.authority_file(),
+                Unset::OneRoot => authority.map(Path::to_owned),
                 Unset::Nothing => None,
             },
         };
@@ -111,14 +113,6 @@ impl<'a, F: Files> Planner<'a, F> {
         Ok(Some(copy))
     }
 
-    fn authority_file(&mut self) -> Option<PathBuf> {
-        let path = self.own_path(AUTHORITY)?;
-        if self.trust.new.iter().all(|(other, _)| *other != path) {
-            self.trust.new.push((path.clone(), self.text.clone()));
-        }
-        Some(path)
-    }
-
     /// Directories that were chosen without a file get one more.
     fn plan_directories(&mut self) {
         let (Some(list), None) = (self.value(DIRECTORIES), self.value(FILE)) else { return };
@@ -140,7 +134,7 @@ impl<'a, F: Files> Planner<'a, F> {
                 continue;
             }
             let Ok(content) = self.files.read(&real) else { continue };
-            match java::extend(&content, &place.password, self.authority) {
+            match java::extend(content, &place.password, self.authority) {
                 Ok(content) => {
                     has_store = true;
                     self.trust.covered.push((real.clone(), content));

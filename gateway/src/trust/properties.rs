@@ -79,6 +79,6 @@ proptest! {
         if is_sequence && let Some(first) = bytes.first_mut() {
             *first = 0x30;
         }
-        let _ = super::java::extend(&bytes, "changeit", &authority());
+        let _ = super::java::extend(bytes, "changeit", &authority());
     }
 }

@@ -15,7 +15,7 @@ const SALT: &[u8] = b"Mighty Aphrodite";
 /// A store with one more certificate; `None` if it is no such store. Readers that are given no password
 /// check no digest, so that of the old store does not matter.
 pub(super) fn extend(
-    store: &[u8],
+    mut store: Vec<u8>,
     password: &str,
     alias: &str,
     certificate: &CertificateDer<'_>,
@@ -23,16 +23,15 @@ pub(super) fn extend(
     let (magic, rest) = store.split_first_chunk::<4>()?;
     let (version, rest) = rest.split_first_chunk::<4>()?;
     let (count, rest) = rest.split_first_chunk::<4>()?;
-    let entries = &rest[..rest.len().checked_sub(SHA1_OUTPUT_LEN)?];
+    let entries = rest.len().checked_sub(SHA1_OUTPUT_LEN)?;
     if !MAGICS.contains(magic) || *version != VERSION {
         return None;
     }
     let count = u32::from_be_bytes(*count).checked_add(1)?;
-    let mut bytes = Vec::with_capacity(store.len() + certificate.len() + 64);
-    bytes.extend_from_slice(&[*magic, *version, count.to_be_bytes()].concat());
-    bytes.extend_from_slice(entries);
-    push(&mut bytes, alias, certificate)?;
-    Some(sign(bytes, password))
+    store[HEAD - 4..HEAD].copy_from_slice(&count.to_be_bytes());
+    store.truncate(HEAD + entries);
+    push(&mut store, alias, certificate)?;
+    Some(sign(store, password))
 }
 
 /// A new store of certificates, with their numbers for names.
@@ -84,8 +83,8 @@ mod tests {
         let certificates = [vec![1; 300], vec![2; 5]].map(CertificateDer::from);
         let made = store("changeit", &certificates);
         let empty = store("changeit", &[]);
-        let one = extend(&empty, "another", "0", &certificates[0]).unwrap();
-        assert_eq!(extend(&one, "changeit", "1", &certificates[1]), Some(made.clone()));
+        let one = extend(empty, "another", "0", &certificates[0]).unwrap();
+        assert_eq!(extend(one, "changeit", "1", &certificates[1]), Some(made.clone()));
         assert_eq!(made[..12], [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 2]);
     }
 
@@ -94,8 +93,8 @@ mod tests {
         let store = store("changeit", &[]);
         let certificate = CertificateDer::from(vec![1]);
         for cut in 0..store.len() {
-            assert_eq!(extend(&store[..cut], "changeit", "a", &certificate), None);
+            assert_eq!(extend(store[..cut].to_vec(), "changeit", "a", &certificate), None);
         }
-        assert_eq!(extend(&[7; 100], "changeit", "a", &certificate), None);
+        assert_eq!(extend(vec![7; 100], "changeit", "a", &certificate), None);
     }
 }
