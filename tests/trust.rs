@@ -27,6 +27,7 @@ pub(super) fn add(suite: &mut Suite) {
         npm,
         cargo,
         java,
+        java_without_a_store,
         java_stores_of_the_user,
         roots_of_the_user_stay,
         chosen_directories,
@@ -146,6 +147,23 @@ fn java(mode: Mode) {
         assert!(!outcome.stderr.contains("JAVA_TOOL_OPTIONS"), "{outcome}");
         jail.run([&command[..], &["connection"]].concat()).assert_success().assert_stdout(GREETING);
     }
+}
+
+/// A JVM on a machine where no store was found before the run.
+fn java_without_a_store(mode: Mode) {
+    // Only root can take the machine's own away.
+    if mode == Mode::Rootless {
+        return;
+    }
+    let world = World::new();
+    world.site(HOST);
+    let classes = jvm::compiled().display().to_string();
+    let hide = "mount -t tmpfs none /etc/ssl/certs/java && exec \"$@\"";
+    let jail = trusting(&world, mode).under(&["unshare", "-m", "sh", "-c", hide, "sh"]);
+    let outcome = jail.env("JAVA_TOOL_OPTIONS", "-Dx=y").run(["java", "-cp", &classes, "Fetch", URL]);
+    outcome.assert_success().assert_stdout(GREETING);
+    outcome
+        .assert_says("Picked up JAVA_TOOL_OPTIONS: -Dx=y -Djavax.net.ssl.trustStore=/run/cijail-net/cacerts");
 }
 
 /// Stores as keytool makes them, of each kind, with another root in them.
