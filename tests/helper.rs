@@ -11,6 +11,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::flood::flood;
 use crate::world::only_root;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -28,6 +29,7 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
     let result = match words[..] {
         ["bundled-roots", host, authority] => bundled_roots(host, authority),
         ["connections", count, host, port] => connections(count, host, port),
+        ["flood", kind, host] => flood(kind, host),
         ["idle", count, host, port] => idle(count, host, port),
         _ => Err("no such helper".into()),
     };

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails by a panic")]
 
 mod enter;
+mod flood;
 mod helper;
 mod jail;
 mod namespace;

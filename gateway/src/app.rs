@@ -137,6 +137,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let terminal = Terminal::controlling();
     let (masked_directories, mut masked_files) = default_masks();
     masked_files.extend(identity::agent_sockets());
+    masked_files.extend(intercept.iter().flat_map(Intercept::identity_files));
     let caller = supervise::Caller {
         program: plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
         foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),

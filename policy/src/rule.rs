@@ -36,6 +36,8 @@ pub struct Rule {
     note: Option<Arc<str>>,
     allow_private: bool,
     max_names: Option<usize>,
+    max_upload: Option<u64>,
+    client_cert: Option<Arc<str>>,
 }
 
 /// Where a rule was written: `policy.toml:12:5`, `CIJAIL_ENDPOINTS:1:3` or `--allow`.
@@ -102,7 +104,17 @@ impl Rule {
     pub fn parse(text: &str, effect: Effect, origin: Origin) -> Result<Rule, RuleError> {
         let subject = parse::subject(text, effect)?;
         let text = subject.to_string().into();
-        Ok(Rule { effect, subject, text, origin, note: None, allow_private: false, max_names: None })
+        Ok(Rule {
+            effect,
+            subject,
+            text,
+            origin,
+            note: None,
+            allow_private: false,
+            max_names: None,
+            max_upload: None,
+            client_cert: None,
+        })
     }
 
     /// Whether the rule allows or denies.
@@ -135,6 +147,17 @@ impl Rule {
         self.max_names
     }
 
+    /// How many octets of request bodies a run may send under a URL rule, if the rule has a limit.
+    pub fn max_upload(&self) -> Option<u64> {
+        self.max_upload
+    }
+
+    /// The file with the certificate and key that the gateway shows to the hosts of an `https` URL rule
+    /// in the job's place, as written: relative to the file of the rule.
+    pub fn client_cert(&self) -> Option<&str> {
+        self.client_cert.as_deref()
+    }
+
     /// The host pattern, if the rule speaks of names.
     pub fn pattern(&self) -> Option<&Pattern> {
         match &self.subject {
@@ -144,10 +167,19 @@ impl Rule {
     }
 
     /// Whether the rule has an effect only where TLS is intercepted: an `https` URL rule with a
-    /// path or with methods.
+    /// path, with methods, or with something else that is about what is inside.
     pub fn needs_interception(&self) -> bool {
+        let looks_inside = self.max_upload.is_some() || self.client_cert.is_some();
         matches!(&self.subject, Subject::Host { service: Service::Url(url), .. }
-            if url.scheme == Scheme::Https && !url.is_whole_host())
+            if url.scheme == Scheme::Https && (looks_inside || !url.is_whole_host()))
+    }
+
+    /// The scheme of a URL rule.
+    pub(crate) fn scheme(&self) -> Option<Scheme> {
+        match &self.subject {
+            Subject::Host { service: Service::Url(url), .. } => Some(url.scheme),
+            _ => None,
+        }
     }
 
     pub(crate) fn subject(&self) -> &Subject {
@@ -164,6 +196,14 @@ impl Rule {
 
     pub(crate) fn with_max_names(self, max_names: Option<usize>) -> Rule {
         Rule { max_names, ..self }
+    }
+
+    pub(crate) fn with_max_upload(self, max_upload: Option<u64>) -> Rule {
+        Rule { max_upload, ..self }
+    }
+
+    pub(crate) fn with_client_cert(self, client_cert: Option<Arc<str>>) -> Rule {
+        Rule { client_cert, ..self }
     }
 }
 

@@ -28,7 +28,7 @@ fn scaled<T>(quick: T, full: T) -> T {
 
 /// Memory of a process that is not swapped out, in KiB (`proc_pid_status(5)`).
 #[track_caller]
-fn resident(pid: Pid) -> usize {
+pub(crate) fn resident(pid: Pid) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()

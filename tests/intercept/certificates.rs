@@ -5,7 +5,14 @@ use crate::suite::{Mode, Suite, both};
 use crate::world::{ServerCertificate, World, authority, other_authority};
 
 pub(super) fn add(suite: &mut Suite) {
-    both!(suite, hosts_are_verified, further_authorities, mistrust_is_told, authority_is_of_the_run_alone);
+    both!(
+        suite,
+        hosts_are_verified,
+        further_authorities,
+        client_certificates,
+        mistrust_is_told,
+        authority_is_of_the_run_alone,
+    );
 }
 
 fn hosts_are_verified(mode: Mode) {
@@ -41,6 +48,22 @@ fn further_authorities(mode: Mode) {
             Jail::new(&world, mode).allow("https://unknown.test/p/").option("--upstream-ca").option(file);
         jail.run(["true"]).assert_code(125).assert_says(says);
     }
+}
+
+fn client_certificates(mode: Mode) {
+    let world = World::new();
+    let site = world.site_for_known_clients("closed.test");
+    let pem = authority().client(if mode == Mode::Root { "ci-root" } else { "ci-rootless" });
+    let rule = "[[rule]]\nhost = 'closed.test'\nscheme = 'https'\n";
+    let jail = Jail::new(&world, mode).policy(&format!("{rule}client-cert = '{}'\n", pem.display()));
+    let outcome = jail.shell(&format!("curl -k -sS https://closed.test/; cat {}", pem.display()));
+    outcome.assert_says("hello from closed.test");
+    assert!(!outcome.says("PRIVATE KEY"), "{outcome}");
+    let other = Jail::new(&world, mode).policy(&format!("{rule}paths = ['/']\nmethods = ['GET']\n"));
+    other.run(["curl", "-k", "-sS", "-i", "https://closed.test/"]).assert_says(" 502");
+    assert_eq!(site.requests().len(), 1);
+    let none = Jail::new(&world, mode).policy(&format!("{rule}client-cert = 'missing.pem'\n"));
+    none.run(["true"]).assert_code(125).assert_says("missing.pem");
 }
 
 fn mistrust_is_told(mode: Mode) {

@@ -1,5 +1,7 @@
 //! HTTP/2 inside TLS: every stream is a request of its own.
 
+use crate::endurance::resident;
+use crate::enter::helper;
 use crate::jail::Jail;
 use crate::outcome::Outcome;
 use crate::suite::{Mode, Suite, both};
@@ -13,6 +15,7 @@ pub(super) fn add(suite: &mut Suite) {
         host_that_speaks_http2,
         trailers_pass,
         many_streams_share_a_connection,
+        floods_end,
     );
 }
 
@@ -111,4 +114,25 @@ fn many_streams_share_a_connection(mode: Mode) {
     assert_eq!(outcome.stdout.matches(" 404 ").count(), 500, "{outcome}");
     assert_eq!(site.requests().len(), 500);
     assert!(site.connections() <= 2, "{} connections", site.connections());
+}
+
+/// Floods of CONTINUATION, of streams that are reset at once, and others end with the connection; the
+/// rest of the job goes on, and the gateway stays small.
+fn floods_end(mode: Mode) {
+    let world = World::new();
+    let site = world.site("good.test");
+    let jail = Jail::new(&world, mode).allow("https://good.test/p/");
+    for kind in ["continuation", "reset", "settings", "ping", "bomb"] {
+        let flood = format!("{} --helper flood {kind} good.test", helper().display());
+        let script = format!("{flood}; curl -k -sS https://good.test/p/{kind}; echo flooded; read end");
+        let mut running = jail.start(["sh", "-c", &script]);
+        running.wait_for("flooded");
+        let size = resident(running.pid());
+        running.type_in(b"\n");
+        let outcome = running.finish();
+        assert!(size < 60 * 1024, "{kind}: {size} KiB");
+        assert!(outcome.says("404"), "{kind}: {outcome}");
+    }
+    let after: Vec<String> = site.paths().into_iter().filter(|path| path.len() > 3).collect();
+    assert_eq!(after, ["/p/continuation", "/p/reset", "/p/settings", "/p/ping", "/p/bomb"]);
 }

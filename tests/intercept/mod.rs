@@ -22,6 +22,7 @@ pub(crate) fn add(suite: &mut Suite) {
         whole_host_rule_wins,
         deny_rule_inside_an_allowed_host,
         denied_upload_is_not_sent,
+        uploads_have_a_limit,
         large_bodies,
         upgrade_works,
         redirect_to_a_denied_host,
@@ -146,6 +147,37 @@ fn denied_upload_is_not_sent(mode: Mode) {
     }
     assert_eq!(site.paths(), ["/p/"; 4]);
     assert!(site.requests().iter().all(|request| request.body.len() == 3_000_000));
+}
+
+fn uploads_have_a_limit(mode: Mode) {
+    let world = World::new();
+    let site = world.site("good.test");
+    let policy = "[[rule]]\nhost = 'good.test'\nscheme = 'https'\nmax-upload = '1MB'\n";
+    let send = |version: &str, octets: u32, chunked: bool| {
+        let body = if chunked { "-T -" } else { "--data-binary @-" };
+        format!(
+            "head -c {octets} /dev/zero | curl -k -sS {version} -o /dev/null -w '%{{http_code}}\\n' {body} \
+             -X POST https://good.test/echo; "
+        )
+    };
+    for version in ["--http1.1", "--http2"] {
+        for chunked in [false, true] {
+            let before = site.requests().len();
+            let script =
+                [400_000, 700_000, 400_000, 200_001].map(|octets| send(version, octets, chunked)).concat();
+            let outcome = Jail::new(&world, mode).policy(policy).shell(&script);
+            outcome.assert_denied("http", "good.test", "limit").assert_says("max-upload");
+            let statuses: Vec<&str> = outcome.stdout.lines().collect();
+            assert_eq!(
+                (statuses[0], statuses[2]),
+                ("200", if chunked { statuses[2] } else { "200" }),
+                "{outcome}"
+            );
+            let requests = site.requests().split_off(before);
+            let whole: usize = requests.iter().map(|request| request.body.len()).sum();
+            assert!(whole <= 1_000_000, "{whole} octets, {version} {chunked}");
+        }
+    }
 }
 
 fn large_bodies(mode: Mode) {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
@@ -63,6 +63,18 @@ impl Authority {
         &self.pem
     }
 
+    /// A client's certificate and key, as a file that every user can read.
+    pub(crate) fn client(&self, name: &str) -> PathBuf {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let pem = enter::scratch().join(format!("client-{name}.pem"));
+        fs::write(&pem, certificate.pem() + &key.serialize_pem()).unwrap();
+        pem
+    }
+
     fn certify(&self, name: &str) -> Arc<CertifiedKey> {
         self.certify_for(name, (1975, 4096))
     }
@@ -108,6 +120,21 @@ pub(crate) fn faulty_config(name: &str, certificate: ServerCertificate) -> Arc<S
 pub(crate) fn http2_config(name: &str) -> Arc<ServerConfig> {
     let mut config = (*server_config(name)).clone();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+/// TLS for a server that speaks to clients of this authority only.
+pub(crate) fn closed_config(name: &str) -> Arc<ServerConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority().issuer.der().clone()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let clients =
+        WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(Arc::new(Fixed(authority().certify(name))));
     Arc::new(config)
 }
 

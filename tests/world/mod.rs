@@ -129,6 +129,13 @@ impl World {
         site
     }
 
+    /// A site that wants certificates of its clients.
+    pub(crate) fn site_for_known_clients(&self, name: &str) -> Site {
+        let site = self.site_with(name, false, authority::closed_config(name));
+        self.zone.address(name, site.v4).address(name, site.v6);
+        site
+    }
+
     /// A site that the resolver does not know.
     pub(crate) fn site_without_name(&self, name: &str, one_request_each: bool) -> Site {
         self.site_with(name, one_request_each, server_config(name))

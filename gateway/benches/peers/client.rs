@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ const SMALL_TIME: Duration = Duration::from_millis(400);
 /// Connections at once when they are counted.
 const CLIENTS: usize = 16;
 const TLS_REQUESTS: usize = 100;
+const CURLS: usize = 30;
 const DENIALS: usize = 50;
 /// When something is lost for good.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,6 +39,7 @@ pub(crate) fn main(jailed: bool) -> Result<()> {
         down: bulk(DOWN).ok(),
         connections: connections().ok(),
         tls: tls_requests().ok(),
+        curl: curl_requests().ok(),
         ..Load::default()
     };
     if jailed {
@@ -121,6 +124,17 @@ fn tls_requests() -> Result<f64> {
     timed(TLS_REQUESTS, || {
         let stream = connect(TLS)?;
         tls::request(stream, &config, "bench.example")
+    })
+}
+
+/// Milliseconds of a whole `curl`, as builds make requests: OpenSSL, a process for each.
+fn curl_requests() -> Result<f64> {
+    let at = format!("bench.example:{TLS}:{SERVER}");
+    timed(CURLS, || {
+        let mut curl = Command::new("curl");
+        curl.args(["-sk", "-o", "/dev/null", "--resolve", &at, "https://bench.example/"]);
+        let status = curl.stdin(Stdio::null()).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
     })
 }
 

@@ -99,7 +99,8 @@ fn context(
     let own = vec![GATEWAY_V4.into(), GATEWAY_V6.into(), std::net::Ipv4Addr::LOCALHOST.into()];
     let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
     let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
-    Context { policy, dns, dialer, audit, uploads, interception: interception.map(Arc::new) }
+    let budgets = Arc::default();
+    Context { policy, dns, dialer, audit, uploads, budgets, interception: interception.map(Arc::new) }
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.

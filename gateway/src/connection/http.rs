@@ -2,6 +2,7 @@
 //! sent on by hyper, so that both sides agree where it ends.
 
 mod body;
+mod budget;
 mod head;
 mod io;
 mod pool;
@@ -20,7 +21,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use policy::{Name, Reason, Scheme};
+use policy::{Mode, Name, Reason, Scheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -33,10 +34,12 @@ use crate::audit::Kind;
 use crate::upstream::{Destination, ProxyError};
 
 use body::{Body, Lease, Octets, Watched};
+use budget::{Budget, TooMuch};
 use head::{Asked, Form};
 use pool::Acquired;
 use upstream::{Unreached, Upstream, Way};
 
+pub use budget::Budgets;
 pub(super) use io::Prefixed;
 pub(crate) use pool::Pool;
 
@@ -148,7 +151,12 @@ impl Session {
     async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let asked = Asked::read(&request, self.scheme(), self.original_dst.port());
-        let judged = self.judge(&asked);
+        let mut judged = self.judge(&asked);
+        let budget = judged.verdict.as_ref().ok().and_then(|rule| self.context.budgets.of(rule));
+        if let Some(Err(too_much)) = budget.as_ref().map(|budget| affords(budget, &request, &asked)) {
+            judged.verdict =
+                Err(Denied { detail: Some(too_much.to_string()), ..Denied::because(Reason::Limit) });
+        }
         let mode = self.context.policy.mode();
         let mut report =
             Report::new(&self.context.audit, mode, Kind::Http, self.original_dst, &judged, started);
@@ -162,10 +170,16 @@ impl Session {
             hear_out(request);
             return refusal(&asked, &report, version);
         }
+        let budget = budget.filter(|_| mode == Mode::Enforce);
         let destination = self.way_through(&judged, &asked);
-        match self.forward(request, &asked, &destination, report).await {
+        let way = Way::new(&self.context, self.secure.as_ref(), destination, judged.verdict.ok());
+        match self.forward(request, &asked, &way, budget.clone(), report).await {
             Ok(response) => response,
-            Err((mut report, (reason, error))) => {
+            Err((mut report, mut unreached)) => {
+                if let Some(too_much) = budget.and_then(|budget| budget.exceeded()) {
+                    unreached = (Reason::Limit, too_much.into());
+                }
+                let (reason, error) = unreached;
                 report.failed(reason, &*error);
                 failure(&asked, &report, &*error, version)
             }
@@ -205,7 +219,8 @@ impl Session {
         &self,
         mut request: Request<Incoming>,
         asked: &Asked,
-        destination: &Destination,
+        way: &Way<'_>,
+        budget: Option<Arc<Budget>>,
         report: Report,
     ) -> Result<Response<Body>, (Report, Unreached)> {
         let http2 = request.version() == Version::HTTP_2;
@@ -213,13 +228,12 @@ impl Session {
         let (parts, body) = request.into_parts();
         // A request without a body that changes nothing may be sent once more.
         let again = (body.is_end_stream() && parts.method.is_idempotent()).then(|| parts.clone());
-        let way = Way { context: &self.context, destination, secure: self.secure.as_ref() };
-        let Acquired { mut upstream, used } = match self.acquire(&way, http2).await {
+        let Acquired { mut upstream, used } = match self.acquire(way, http2).await {
             Ok(acquired) => acquired,
             Err(unreached) => return Err((report, unreached)),
         };
         let counters = upstream.is_http2().then(|| report.counters());
-        let body = body::outgoing(body, self.context.uploads.begin(), counters);
+        let body = body::outgoing(body, self.context.uploads.begin(), counters, budget);
         let mut octets = Octets::from_now(upstream.counters.as_ref());
         let mut answered = upstream.send(formed(Request::from_parts(parts, body), asked, &upstream)).await;
         // The other side closes idle connections at any time, also just as one is used again.
@@ -261,7 +275,7 @@ impl Session {
     async fn acquire(&self, way: &Way<'_>, http2: bool) -> Result<Acquired, Unreached> {
         if !http2
             && let Some(mut upstream) = self.upstream.lock().await.take()
-            && upstream.destination == *way.destination
+            && upstream.whom == way.whom
             && upstream.is_usable().await
         {
             return Ok(Acquired { upstream, used: true });
@@ -281,6 +295,11 @@ impl Session {
         let pool = self.secure.as_ref().map(|secure| secure.interception.clone())?;
         (!upstream.is_http2()).then_some(Lease { upstream, interception: pool })
     }
+}
+
+/// Whether a request may begin: its length fits, if it says one, and nothing else will follow it.
+fn affords(budget: &Budget, request: &Request<Incoming>, asked: &Asked) -> Result<(), TooMuch> {
+    budget.has(if asked.upgrade { u64::MAX } else { request.body().size_hint().lower() })
 }
 
 /// Reads on for a moment: many clients read no answer before they have sent everything, and a stream that is cut off below them is an error to them. Who waits to be told to send (which HTTP/1 does with

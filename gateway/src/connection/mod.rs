@@ -29,6 +29,7 @@ use judge::{Judged, Target};
 use report::Report;
 use sniffing::{Patience, Sniffed, sniff};
 
+pub use http::Budgets;
 pub(crate) use report::chain;
 pub use tls::Interception;
 
@@ -64,6 +65,8 @@ pub struct Context {
     pub audit: Audit,
     /// What the job's end waits for.
     pub uploads: Uploads,
+    /// What may still be uploaded under rules with a limit.
+    pub budgets: Arc<Budgets>,
     /// What URL rules inside TLS take; `None` if there are none.
     pub interception: Option<Arc<Interception>>,
 }

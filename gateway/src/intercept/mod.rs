@@ -3,17 +3,18 @@
 
 mod authority;
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use policy::{Name, Policy};
+use policy::{Name, Policy, Rule};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::upstream::tls::{HTTP_1, HTTP_2, RootsError, UpstreamTls};
+use crate::upstream::tls::{HTTP_1, HTTP_2, IdentityError, RootsError, UpstreamTls};
 
 pub use authority::{Authority, AuthorityError};
 
@@ -26,6 +27,9 @@ pub enum InterceptError {
     /// Whom hosts are verified with.
     #[error(transparent)]
     Roots(#[from] RootsError),
+    /// A rule's client certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The TLS library has no safe protocol version.
     #[error("setting up TLS")]
     Tls(#[from] rustls::Error),
@@ -36,7 +40,9 @@ pub enum InterceptError {
 pub struct Intercept {
     authority: Arc<Authority>,
     server: Arc<ServerConfig>,
-    upstream: UpstreamTls,
+    anonymous: UpstreamTls,
+    /// Clients with certificates, by their files.
+    identities: HashMap<PathBuf, UpstreamTls>,
 }
 
 impl Intercept {
@@ -46,7 +52,7 @@ impl Intercept {
     /// # Errors
     /// No roots, or no random numbers.
     pub fn for_policy(policy: &Policy, upstream_ca: &[PathBuf]) -> Result<Option<Intercept>, InterceptError> {
-        let patterns = policy.needs_interception().filter_map(policy::Rule::pattern);
+        let patterns = policy.needs_interception().filter_map(Rule::pattern);
         let names: Vec<&Name> = patterns.map(policy::Pattern::base).collect();
         if names.is_empty() {
             return Ok(None);
@@ -58,8 +64,19 @@ impl Intercept {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Leaves(authority.clone())));
         server.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
-        let upstream = UpstreamTls::new(upstream_ca, provider)?;
-        Ok(Some(Intercept { authority, server: Arc::new(server), upstream }))
+        let anonymous = UpstreamTls::new(upstream_ca, provider)?;
+        let mut identities = HashMap::new();
+        for path in policy.rules().iter().filter_map(identity_file) {
+            let identity = anonymous.with_identity(&path)?;
+            identities.insert(path, identity);
+        }
+        Ok(Some(Intercept { authority, server: Arc::new(server), anonymous, identities }))
+    }
+
+    /// Files with keys that are not for the job.
+    pub fn identity_files(&self) -> impl Iterator<Item = PathBuf> {
+        // They have just been read.
+        self.identities.keys().filter_map(|path| std::fs::canonicalize(path).ok())
     }
 
     /// The certificate that the job must trust.
@@ -72,10 +89,21 @@ impl Intercept {
         self.server.clone()
     }
 
-    /// TLS towards hosts.
-    pub(crate) fn upstream(&self) -> &UpstreamTls {
-        &self.upstream
+    /// TLS towards hosts of a rule, and as whom: the file of the client certificate.
+    pub(crate) fn upstream(&self, rule: Option<&Rule>) -> (&UpstreamTls, Option<&Path>) {
+        let file = rule.and_then(identity_file);
+        match file.as_ref().and_then(|file| self.identities.get_key_value(file)) {
+            Some((file, identity)) => (identity, Some(file)),
+            None => (&self.anonymous, None),
+        }
     }
+}
+
+/// Where a rule's client certificate is: beside the file of the rule.
+fn identity_file(rule: &Rule) -> Option<PathBuf> {
+    let file = rule.client_cert()?;
+    let directory = Path::new(rule.origin().source()).parent().unwrap_or(Path::new(""));
+    Some(directory.join(file))
 }
 
 /// The certificate of the host that the client names.

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use policy::Name;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -74,11 +76,19 @@ pub enum HandshakeError {
     Name(Name),
 }
 
-/// Verified TLS, one session cache for a run.
+/// Verified TLS as one client: with its certificate, if it has one, and sessions to resume.
 #[derive(Clone)]
 pub struct UpstreamTls {
     only_http1: Arc<ClientConfig>,
     any_http: Arc<ClientConfig>,
+}
+
+/// The file of a client certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the client certificate {}: it takes PEM, the certificates and their key in one file", path.display())]
+pub struct IdentityError {
+    path: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl UpstreamTls {
@@ -107,6 +117,24 @@ impl UpstreamTls {
         Ok(UpstreamTls { only_http1: Arc::new(only_http1), any_http: Arc::new(any_http) })
     }
 
+    /// The same, for a client with the certificate and key in this file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no certificate with its key.
+    pub fn with_identity(&self, path: &Path) -> Result<UpstreamTls, IdentityError> {
+        let resolver = identity(path, self.only_http1.crypto_provider())
+            .map_err(|source| IdentityError { path: path.to_owned(), source })?;
+        let resolver: Arc<dyn ResolvesClientCert> = Arc::new(SingleCertAndKey::from(resolver));
+        let with = |config: &ClientConfig| {
+            let mut config = config.clone();
+            config.client_auth_cert_resolver = resolver.clone();
+            // A session belongs to whom it was made with.
+            config.resumption = Resumption::default();
+            Arc::new(config)
+        };
+        Ok(UpstreamTls { only_http1: with(&self.only_http1), any_http: with(&self.any_http) })
+    }
+
     /// Shakes hands with the host of this name; what was agreed on stands in the stream.
     ///
     /// # Errors
@@ -131,6 +159,17 @@ impl UpstreamTls {
 /// Whether HTTP/2 was agreed on.
 pub(crate) fn agreed_on_http2(alpn: Option<&[u8]>) -> bool {
     alpn == Some(HTTP_2)
+}
+
+fn identity(
+    path: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Box<dyn std::error::Error + Send + Sync>> {
+    let chain = CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()?;
+    if chain.is_empty() {
+        return Err("there is no certificate in it".into());
+    }
+    Ok(CertifiedKey::from_der(chain, PrivateKeyDer::from_pem_file(path)?, provider)?)
 }
 
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {

@@ -184,6 +184,38 @@ fn every_source_reports() {
 }
 
 #[test]
+fn terms_of_url_rules() {
+    let table = |keys: &str| file(&format!("[[rule]]\nhost = 'h.test'\n{keys}"));
+    let policy = table("scheme = 'https'\nmax-upload = '10MB'\nclient-cert = 'ci.pem'").unwrap();
+    let rule = &policy.rules()[0];
+    assert_eq!((rule.max_upload(), rule.client_cert()), (Some(10_000_000), Some("ci.pem")));
+    // A whole host is opened as well if there is something to see to inside.
+    assert!(rule.needs_interception());
+    assert!(!table("scheme = 'https'").unwrap().rules()[0].needs_interception());
+    assert!(table("scheme = 'http'\nmax-upload = 0").is_ok());
+    for (keys, error) in [
+        (
+            "max-upload = 5",
+            "policy.toml:3:14: max-upload is for allow rules of URLs: add scheme = \"https\": \"h.test\"",
+        ),
+        (
+            "scheme = 'https'\neffect = 'deny'\nmax-upload = 5",
+            "policy.toml:5:14: max-upload is for allow rules of URLs: add scheme = \"https\": \"https://h.test/\"",
+        ),
+        (
+            "paths = '/p'\nmax-upload = '5 MBit'",
+            "policy.toml:4:14: a size is a number of octets, or a number with kB, MB, GB, KiB, MiB or GiB, such as \"10MB\": \"5 MBit\"",
+        ),
+        (
+            "scheme = 'http'\nclient-cert = 'ci.pem'",
+            "policy.toml:4:15: client-cert is for allow rules of https URLs: add scheme = \"https\": \"http://h.test/\"",
+        ),
+    ] {
+        assert_eq!(table(keys).unwrap_err(), error);
+    }
+}
+
+#[test]
 fn times_to_live_are_whole_seconds() {
     let error = file("[dns]\nttl-min = '1500ms'").unwrap_err();
     assert_eq!(error, "policy.toml:2:11: a time to live is in whole seconds: write \"1s\"");

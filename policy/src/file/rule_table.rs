@@ -11,10 +11,21 @@ use crate::builder::MAX_RULES;
 use crate::rule::{Subject, split_port_text};
 use crate::settings::WILDCARD_NAMES;
 use crate::wildcard::takes_max_names;
-use crate::{Effect, Origin, Rule};
+use crate::{Effect, Origin, Rule, Scheme};
 
-const KEYS: [&str; 9] =
-    ["host", "ports", "scheme", "methods", "paths", "allow-private", "max-names", "effect", "note"];
+const KEYS: [&str; 11] = [
+    "host",
+    "ports",
+    "scheme",
+    "methods",
+    "paths",
+    "allow-private",
+    "max-names",
+    "max-upload",
+    "client-cert",
+    "effect",
+    "note",
+];
 
 /// The parts of one table; lists are empty where the key is absent.
 struct Parts {
@@ -55,6 +66,10 @@ impl<'t> Reader<'_, 't> {
         let private = table.get("allow-private").filter(|value| self.boolean(value));
         let max_names = table.get("max-names");
         let most = max_names.and_then(|value| self.number(value, WILDCARD_NAMES));
+        let max_upload = table.get("max-upload");
+        let upload = max_upload.and_then(|value| self.size(value));
+        let client_cert = table.get("client-cert");
+        let identity: Option<Arc<str>> = client_cert.and_then(|value| self.string(value)).map(Arc::from);
         if self.draft.errors.len() > before {
             return;
         }
@@ -77,7 +92,19 @@ impl<'t> Reader<'_, 't> {
                         let message = "max-names is for allow rules with a wildcard: remove it";
                         return self.error(value.span(), message.into(), Some(rule.text()));
                     }
+                    let is_url = effect == Effect::Allow && rule.scheme().is_some();
+                    if let Some(value) = max_upload.filter(|_| !is_url) {
+                        let message = "max-upload is for allow rules of URLs: add scheme = \"https\"";
+                        return self.error(value.span(), message.into(), Some(rule.text()));
+                    }
+                    if let Some(value) =
+                        client_cert.filter(|_| !is_url || rule.scheme() != Some(Scheme::Https))
+                    {
+                        let message = "client-cert is for allow rules of https URLs: add scheme = \"https\"";
+                        return self.error(value.span(), message.into(), Some(rule.text()));
+                    }
                     let rule = rule.with_note(note.clone()).with_max_names(most);
+                    let rule = rule.with_max_upload(upload).with_client_cert(identity.clone());
                     self.draft.push(rule.with_allow_private(private.is_some()));
                 }
             }

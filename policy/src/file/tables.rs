@@ -142,6 +142,25 @@ impl<'t> Reader<'_, 't> {
         number
     }
 
+    /// A number of octets, or a text such as `64KiB`, `10MB` or `1GiB`.
+    pub(super) fn size(&mut self, value: &Value<'t>) -> Option<u64> {
+        let (words, size) = match value.get_ref() {
+            DeValue::Integer(digits) => {
+                (digits.to_string(), u64::from_str_radix(digits.as_str(), digits.radix()).ok())
+            }
+            DeValue::String(text) => (text.to_string(), size(text)),
+            other => {
+                self.wrong_type(value, "a size such as \"10MB\"", other);
+                return None;
+            }
+        };
+        if size.is_none() {
+            let message = "a size is a number of octets, or a number with kB, MB, GB, KiB, MiB or GiB, such as \"10MB\"";
+            self.error(value.span(), message.into(), Some(&words));
+        }
+        size
+    }
+
     /// A time to live, which DNS counts in whole seconds (RFC 1035 section 3.2.1).
     fn seconds(&mut self, value: &Value<'t>) -> Option<Duration> {
         let time = self.duration(value, Duration::ZERO)?;
@@ -187,6 +206,22 @@ fn time(text: &str) -> Option<Duration> {
     number.checked_mul(milliseconds).map(Duration::from_millis)
 }
 
+fn size(text: &str) -> Option<u64> {
+    let unit = text.find(|character: char| !character.is_ascii_digit())?;
+    let number: u64 = text[..unit].parse().ok()?;
+    let octets = match text[unit..].trim_start() {
+        "B" => 1,
+        "kB" | "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(octets)
+}
+
 /// The known word that differs by at most two letters, or a third of a short one.
 pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     const LONGEST: usize = 64;
@@ -230,6 +265,12 @@ mod tests {
         assert_eq!(near("allow_private"), Some("allow-private"));
         assert_eq!(near("Port"), Some("ports"));
         assert_eq!(near("frobnicate"), None);
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!([size("10MB"), size("1 GiB"), size("5B")], [Some(10_000_000), Some(1 << 30), Some(5)]);
+        assert_eq!([size("5"), size("MB"), size("-5MB"), size("5TB"), size("99999999999999GB")], [None; 5]);
     }
 
     #[test]

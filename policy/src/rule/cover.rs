@@ -10,6 +10,10 @@ impl Rule {
         if other.allow_private && !self.allow_private && self.effect == Effect::Allow {
             return false;
         }
+        // What it lets through at first it may not let through later, or only as somebody.
+        if self.max_upload.is_some() || self.client_cert.is_some() {
+            return false;
+        }
         match (&self.subject, &other.subject) {
             (
                 Subject::Host { pattern, service },

@@ -13,6 +13,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::Failed;
+use super::budget::Budget;
 use super::upstream::Upstream;
 use crate::connection::report::Report;
 use crate::connection::tls::Interception;
@@ -20,12 +22,22 @@ use crate::counters::Counters;
 use crate::relay::{Upload, reset};
 
 /// A body of either direction.
-pub(super) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+pub(super) type Body = UnsyncBoxBody<Bytes, Failed>;
 
-/// A request's body on its way up; the job's end waits for it. Its octets are counted in `counters`.
-pub(super) fn outgoing(body: Incoming, upload: Upload, counters: Option<Arc<Counters>>) -> Body {
+/// A request's body on its way up; the job's end waits for it. Its octets are counted in `counters`, and
+/// it breaks off before `budget` is exceeded.
+pub(super) fn outgoing(
+    body: Incoming,
+    upload: Upload,
+    counters: Option<Arc<Counters>>,
+    budget: Option<Arc<Budget>>,
+) -> Body {
     let count = counters.map(|counters| Count { counters, add: Counters::add_up });
-    Held { body, _held: upload, count, job: None }.boxed_unsync()
+    let held = Held { body, _held: upload, count, job: None }.map_err(Failed::from);
+    match budget {
+        None => held.boxed_unsync(),
+        Some(budget) => Budgeted { body: held.boxed_unsync(), budget }.boxed_unsync(),
+    }
 }
 
 /// No body.
@@ -46,7 +58,7 @@ pub(super) fn watched(body: Incoming, watched: Watched, job: Option<Arc<TcpStrea
         Octets::OfBodies => Some(Count { counters: watched.report.counters(), add: Counters::add_down }),
         Octets::OfConnection { .. } => None,
     };
-    Held { body, _held: watched, count, job }.boxed_unsync()
+    Held { body, _held: watched, count, job }.map_err(Failed::from).boxed_unsync()
 }
 
 /// Joins both sides of a connection that changed its protocol.
@@ -145,6 +157,38 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
             }
             (Poll::Ready(Some(Err(_))), _, Some(job)) => reset(job),
             _ => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body that takes what it has of a budget.
+struct Budgeted {
+    body: Body,
+    budget: Arc<Budget>,
+}
+
+impl hyper::body::Body for Budgeted {
+    type Data = Bytes;
+    type Error = Failed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(part))) = &frame
+            && let Err(too_much) = self.budget.take(part.data_ref().map_or(0, Bytes::len) as u64)
+        {
+            return Poll::Ready(Some(Err(too_much.into())));
         }
         frame
     }

@@ -2,13 +2,14 @@
 //! is set up once, not once for each connection of the job.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use policy::Name;
 use tokio::time::timeout;
 
-use super::upstream::{Unreached, Upstream, Way};
+use super::upstream::{Unreached, Upstream, Way, Whom};
 use crate::upstream::Destination;
 
 /// After so long servers are likely to have closed the connection.
@@ -27,7 +28,10 @@ pub(super) struct Acquired {
 
 /// The connections of a run.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<HashMap<(Name, u16), Arc<Host>>>);
+pub(crate) struct Pool(Mutex<HashMap<Key, Arc<Host>>>);
+
+/// Name, port and as whom.
+type Key = (Name, u16, Option<PathBuf>);
 
 #[derive(Default)]
 struct Host {
@@ -50,7 +54,7 @@ impl Pool {
     /// A connection for a request: one that is there, or a new one. A request of HTTP/2 takes either
     /// version.
     pub(super) async fn acquire(&self, way: &Way<'_>, http2: bool) -> Result<Acquired, Unreached> {
-        let Some(host) = self.host(way.destination) else {
+        let Some(host) = self.host(&way.whom) else {
             return Ok(Acquired { upstream: way.connect(http2).await?, used: false });
         };
         if http2 {
@@ -75,7 +79,7 @@ impl Pool {
 
     /// Takes a connection back once it is done with its last request.
     pub(super) fn put(&self, mut upstream: Upstream) {
-        let Some(host) = self.host(&upstream.destination) else { return };
+        let Some(host) = self.host(&upstream.whom) else { return };
         tokio::spawn(async move {
             if timeout(SETTLING, upstream.is_usable()).await == Ok(true) {
                 host.put_idle(upstream);
@@ -84,10 +88,10 @@ impl Pool {
     }
 
     /// An address of its own has no connections to share.
-    fn host(&self, destination: &Destination) -> Option<Arc<Host>> {
-        let Destination::Name { name, port, .. } = destination else { return None };
+    fn host(&self, whom: &Whom) -> Option<Arc<Host>> {
+        let Destination::Name { name, port, .. } = &whom.destination else { return None };
         let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(hosts.entry((name.clone(), *port)).or_default().clone())
+        Some(hosts.entry((name.clone(), *port, whom.identity.clone())).or_default().clone())
     }
 }
 

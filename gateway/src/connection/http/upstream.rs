@@ -1,12 +1,13 @@
 //! The connections that requests are sent on over.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use policy::Reason;
+use policy::{Name, Reason, Rule};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -16,7 +17,7 @@ use super::{Failed, MAX_BUFFER, MAX_HEADERS};
 use crate::connection::Context;
 use crate::connection::tls::Secure;
 use crate::counters::Counters;
-use crate::upstream::tls::agreed_on_http2;
+use crate::upstream::tls::{UpstreamTls, agreed_on_http2};
 use crate::upstream::{Destination, HttpProxy};
 
 /// Why a request did not get to the other side, and the word for logs.
@@ -24,19 +25,27 @@ pub(super) type Unreached = (Reason, Failed);
 
 /// A connection that takes requests; of HTTP/2 a handle of it.
 pub(crate) struct Upstream {
-    pub(super) destination: Destination,
+    pub(super) whom: Whom,
     pub(super) proxy: Option<HttpProxy>,
     /// Octets of HTTP/1; those of HTTP/2 belong to several requests.
     pub(super) counters: Option<Arc<Counters>>,
     sender: Sender,
 }
 
+/// Who is connected with whom: connections that agree in it can stand for each other.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Whom {
+    pub(super) destination: Destination,
+    /// The file of the certificate that the gateway shows.
+    pub(super) identity: Option<PathBuf>,
+}
+
 /// The way to the other side of a connection.
 pub(super) struct Way<'a> {
-    pub(super) context: &'a Context,
-    pub(super) destination: &'a Destination,
-    /// The TLS to set up.
-    pub(super) secure: Option<&'a Secure>,
+    context: &'a Context,
+    /// The TLS to set up, with the host of this name.
+    secure: Option<(&'a UpstreamTls, &'a Name)>,
+    pub(super) whom: Whom,
 }
 
 enum Sender {
@@ -44,42 +53,60 @@ enum Sender {
     Http2(http2::SendRequest<Body>),
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
+    /// The way for a request that `rule` allows.
+    pub(super) fn new(
+        context: &'a Context,
+        secure: Option<&'a Secure>,
+        destination: Destination,
+        rule: Option<&Rule>,
+    ) -> Way<'a> {
+        let tls = secure.map(|secure| (secure.interception.intercept.upstream(rule), &secure.name));
+        let identity = tls.and_then(|((_, identity), _)| identity).map(Path::to_owned);
+        let secure = tls.map(|((tls, _), name)| (tls, name));
+        Way { context, secure, whom: Whom { destination, identity } }
+    }
+
     /// Connects; inside TLS the host may choose HTTP/2 if it is offered.
     pub(super) async fn connect(&self, http2: bool) -> Result<Upstream, Unreached> {
         match self.secure {
-            Some(secure) => self.connect_secure(secure, http2).await,
+            Some((tls, name)) => self.connect_secure(tls, name, http2).await,
             None => self.connect_plain().await,
         }
     }
 
     async fn connect_plain(&self) -> Result<Upstream, Unreached> {
-        let dialed = self.context.dialer.dial_http(self.destination).await;
+        let dialed = self.context.dialer.dial_http(&self.whom.destination).await;
         let dialed = dialed.map_err(|error| (error.reason(), error.into()))?;
-        let mut upstream = Upstream::http1(dialed.stream, self.destination).await?;
+        let mut upstream = Upstream::http1(dialed.stream, self.whom.clone()).await?;
         upstream.proxy = dialed.http_proxy;
         Ok(upstream)
     }
 
-    async fn connect_secure(&self, secure: &Secure, http2: bool) -> Result<Upstream, Unreached> {
+    async fn connect_secure(
+        &self,
+        tls: &UpstreamTls,
+        name: &Name,
+        http2: bool,
+    ) -> Result<Upstream, Unreached> {
         let failed = |error: Failed| (Reason::UpstreamFailed, error);
-        let stream = self.context.dialer.dial(self.destination).await;
+        let stream = self.context.dialer.dial(&self.whom.destination).await;
         let stream = stream.map_err(|error| (error.reason(), error.into()))?;
-        let handshake = secure.interception.intercept.upstream().handshake(stream, &secure.name, http2);
+        let handshake = tls.handshake(stream, name, http2);
         let tls = timeout(self.context.policy.limits().connect_timeout, handshake)
             .await
             .map_err(|_| failed("the host did not complete TLS in time".into()))?
             .map_err(|error| failed(error.into()))?;
         if agreed_on_http2(tls.get_ref().1.alpn_protocol()) {
-            Upstream::http2(tls, self.destination).await
+            Upstream::http2(tls, self.whom.clone()).await
         } else {
-            Upstream::http1(tls, self.destination).await
+            Upstream::http1(tls, self.whom.clone()).await
         }
     }
 }
 
 impl Upstream {
-    async fn http1<S>(stream: S, destination: &Destination) -> Result<Upstream, Unreached>
+    async fn http1<S>(stream: S, whom: Whom) -> Result<Upstream, Unreached>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -95,11 +122,10 @@ impl Upstream {
             // The request that it breaks under tells.
             let _ = connection.with_upgrades().await;
         });
-        let (destination, sender) = (destination.clone(), Sender::Http1(sender));
-        Ok(Upstream { destination, proxy: None, counters: Some(counters), sender })
+        Ok(Upstream { whom, proxy: None, counters: Some(counters), sender: Sender::Http1(sender) })
     }
 
-    async fn http2<S>(stream: S, destination: &Destination) -> Result<Upstream, Unreached>
+    async fn http2<S>(stream: S, whom: Whom) -> Result<Upstream, Unreached>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -113,8 +139,7 @@ impl Upstream {
             // The requests that it breaks under tell.
             let _ = connection.await;
         });
-        let (destination, sender) = (destination.clone(), Sender::Http2(sender));
-        Ok(Upstream { destination, proxy: None, counters: None, sender })
+        Ok(Upstream { whom, proxy: None, counters: None, sender: Sender::Http2(sender) })
     }
 
     /// Waits until it takes a request; `false` if it never will.
@@ -152,7 +177,7 @@ impl Upstream {
     pub(super) fn share(&self) -> Option<Upstream> {
         let Sender::Http2(sender) = &self.sender else { return None };
         Some(Upstream {
-            destination: self.destination.clone(),
+            whom: self.whom.clone(),
             proxy: self.proxy.clone(),
             counters: None,
             sender: Sender::Http2(sender.clone()),
