@@ -40,6 +40,7 @@ pub(crate) struct Jail<'w> {
     directory: Option<PathBuf>,
     limit: Duration,
     log: bool,
+    certificates: bool,
 }
 
 /// What stands between the host and the command.
@@ -80,6 +81,7 @@ impl<'w> Jail<'w> {
             directory: None,
             limit: LIMIT,
             log: around == Around::Jail,
+            certificates: true,
         }
     }
 
@@ -127,6 +129,12 @@ impl<'w> Jail<'w> {
 
     pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Without what makes clients trust the miniature internet's authority.
+    pub(crate) fn without_certificates(mut self) -> Self {
+        self.certificates = false;
         self
     }
 
@@ -229,7 +237,9 @@ impl<'w> Jail<'w> {
         let mut command = Command::new(&all[0]);
         command.args(&all[1..]).env_clear();
         for (name, value) in usual_environment(self.world, self.mode) {
-            command.env(name, value);
+            if self.certificates || !(CA_VARIABLES.contains(&name) || name == WGETRC) {
+                command.env(name, value);
+            }
         }
         for (name, value) in &self.environment {
             command.env(name, value);
@@ -280,11 +290,9 @@ fn usual_environment(world: &World, mode: Mode) -> Vec<(&'static str, OsString)>
         ("LANG", "C.UTF-8".into()),
         ("TERM", "dumb".into()),
         (MARKER, world.marker().into()),
-        ("WGETRC", wgetrc(world, authority).into()),
+        (WGETRC, wgetrc(world, authority).into()),
         ("GIT_CONFIG_NOSYSTEM", "1".into()),
         ("GIT_TERMINAL_PROMPT", "0".into()),
-        ("NODE_TLS_REJECT_UNAUTHORIZED", "0".into()),
-        ("CURL_HOME", "/tmp/insecure".into()),
     ];
     for name in CA_VARIABLES {
         variables.push((name, authority.into()));
@@ -292,6 +300,7 @@ fn usual_environment(world: &World, mode: Mode) -> Vec<(&'static str, OsString)>
     variables
 }
 
+const WGETRC: &str = "WGETRC";
 const CA_VARIABLES: [&str; 8] = [
     "SSL_CERT_FILE",
     "CURL_CA_BUNDLE",

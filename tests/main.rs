@@ -40,6 +40,7 @@ mod sandbox;
 mod self_test;
 mod stderr;
 mod tls;
+mod trust;
 mod udp;
 mod unix_sockets;
 mod user;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         other_jails::add,
         reach::add,
         clients::add,
+        trust::add,
     ] {
         add(&mut suite);
     }

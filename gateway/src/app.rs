@@ -10,9 +10,9 @@ mod supervise;
 
 use std::ffi::CString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use netns::job::{JobSpec, MountPlan, Terminal, User, default_masks};
+use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, default_masks, own_directory};
 use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
 
@@ -21,6 +21,7 @@ use crate::connection::Interception;
 use crate::exit;
 use crate::intercept::{Intercept, InterceptError};
 use crate::stderr;
+use crate::trust::{HostFiles, JobView, Trust};
 use crate::upstream::ParentProxies;
 
 pub use diagnosis::Unfit;
@@ -142,12 +143,16 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
         terminal,
     };
+    let own_directory = intercept.as_ref().and_then(|_| own_directory());
+    let trust = intercept.as_ref().map(|intercept| trust(&plan, intercept, own_directory.as_deref()));
+    let trust = trust.unwrap_or_default();
     let spec = JobSpec {
         argv: plan.argv,
-        env: plan.env,
+        env: trust.apply(plan.env),
         directory: plan.directory,
         mounts: MountPlan {
-            files: resolution.files,
+            files: resolution.files.into_iter().chain(trust.covered).collect(),
+            own: own_directory.map(|directory| OwnFiles { directory, files: trust.new }),
             masked_directories,
             masked_files,
             kept: plan.policy.unix_sockets().map(PathBuf::from).collect(),
@@ -182,6 +187,19 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         0 if blocked && plan.fail_on_blocked => exit::BLOCKED,
         status => status,
     })
+}
+
+/// What makes the job trust the run's authority.
+fn trust(plan: &Plan, intercept: &Intercept, own_directory: Option<&Path>) -> Trust {
+    let job = JobView { environment: &plan.env, directory: &plan.directory, own_directory };
+    let files = HostFiles { public_only: plan.user.is_some() };
+    let trust = Trust::plan(intercept.certificate(), job, &files);
+    if !plan.quiet {
+        for note in &trust.notes {
+            stderr::say(&format!("cijail-net: certificates: {note}\n"));
+        }
+    }
+    trust
 }
 
 /// The first line of a run: which mode is in force.

@@ -14,4 +14,5 @@ mod packet;
 pub mod relay;
 pub mod sniff;
 mod stderr;
+pub mod trust;
 pub mod upstream;

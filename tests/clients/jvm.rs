@@ -1,4 +1,4 @@
-//! A JVM program with the default `HttpClient`.
+//! A JVM program with the default `HttpClient`, or with a `URLConnection`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,6 +23,10 @@ import java.net.http.HttpResponse;
 
 class Fetch {
     public static void main(String[] words) throws Exception {
+        if (words.length > 1) {
+            URI.create(words[0]).toURL().openStream().transferTo(System.out);
+            return;
+        }
         var request = HttpRequest.newBuilder(URI.create(words[0])).build();
         System.out.print(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body());
     }
@@ -49,7 +53,7 @@ fn http_client(mode: Mode) {
 }
 
 /// The directory of the class and of a trust store with the one authority, made once.
-fn compiled() -> &'static PathBuf {
+pub(crate) fn compiled() -> &'static PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
         let directory = enter::scratch().join("jvm");

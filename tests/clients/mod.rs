@@ -5,7 +5,7 @@ mod archive;
 mod cargo;
 mod download;
 mod git;
-mod jvm;
+pub(crate) mod jvm;
 mod node;
 mod npm;
 mod pip;

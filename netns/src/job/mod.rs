@@ -41,7 +41,7 @@ pub(crate) use capabilities::effective as effective_capabilities;
 pub(crate) use capabilities::forget_bounding_set;
 pub use control::{Event, Order};
 pub(crate) use init::separate;
-pub use mounts::{MountPlan, default_masks};
+pub use mounts::{MountPlan, OwnFiles, default_masks, own_directory};
 pub use terminal::Terminal;
 
 /// The user that a root-mode job runs as.

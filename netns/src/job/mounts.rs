@@ -4,6 +4,7 @@ mod devices;
 mod executed;
 mod guard;
 mod masks;
+mod own;
 mod run;
 mod socket_masks;
 mod stage;
@@ -23,6 +24,7 @@ use crate::userns::is_initial_user_namespace;
 
 use devices::CallerTerminal;
 use masks::{Kept, mask_directory, mask_file};
+pub use own::{OwnFiles, own_directory};
 use socket_masks::Found;
 use stage::{bind, place};
 
@@ -31,6 +33,8 @@ use stage::{bind, place};
 pub struct MountPlan {
     /// Files that get another content. One that does not exist is left alone.
     pub files: Vec<(PathBuf, Vec<u8>)>,
+    /// Files that only the job has.
+    pub own: Option<OwnFiles>,
     /// Directories that show an empty one with the same owner and mode instead.
     pub masked_directories: Vec<PathBuf>,
     /// Files and sockets that show an empty file without permissions instead.
@@ -88,6 +92,9 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
     } else {
         devices::separate(before.terminal.as_ref())
             .during(Step::Mount, "making parts of /dev the job's own")?;
+    }
+    if let Some(own) = &plan.own {
+        own.make().during(Step::Mount, format!("making {}", own.directory.display()))?;
     }
     umask(caller_umask);
     env::set_current_dir("/").during(Step::Mount, "leaving the covered directories")?;
