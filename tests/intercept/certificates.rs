@@ -26,7 +26,7 @@ fn hosts_are_verified(mode: Mode) {
         let site = world.site_with_certificate(name, certificate);
         let jail = Jail::new(&world, mode).allow(&format!("https://{name}/p/"));
         for option in ["-sS", "-sSk"] {
-            let outcome = jail.run(["curl", "-k", option, "-i", &format!("https://{name}/p/")]);
+            let outcome = jail.run(["curl", option, "-i", &format!("https://{name}/p/")]);
             outcome.assert_says(" 502").assert_says(says);
             outcome.assert_event("allow", "http", name, Some("upstream-failed"));
         }
@@ -39,7 +39,7 @@ fn further_authorities(mode: Mode) {
     let site = world.site_with_certificate("unknown.test", ServerCertificate::UnknownIssuer);
     let pem = other_authority().pem();
     let jail = Jail::new(&world, mode).allow("https://unknown.test/p/").option("--upstream-ca").option(pem);
-    jail.run(["curl", "-k", "-sS", "-i", "https://unknown.test/p/"]).assert_says(" 404");
+    jail.run(["curl", "-sS", "-i", "https://unknown.test/p/"]).assert_says(" 404");
     assert_eq!(site.paths(), ["/p/"]);
     for (file, says) in
         [("/nowhere.pem", "/nowhere.pem"), ("/etc/hostname", "no certificate"), ("/", "reading")]
@@ -56,11 +56,11 @@ fn client_certificates(mode: Mode) {
     let pem = authority().client(if mode == Mode::Root { "ci-root" } else { "ci-rootless" });
     let rule = "[[rule]]\nhost = 'closed.test'\nscheme = 'https'\n";
     let jail = Jail::new(&world, mode).policy(&format!("{rule}client-cert = '{}'\n", pem.display()));
-    let outcome = jail.shell(&format!("curl -k -sS https://closed.test/; cat {}", pem.display()));
+    let outcome = jail.shell(&format!("curl -sS https://closed.test/; cat {}", pem.display()));
     outcome.assert_says("hello from closed.test");
     assert!(!outcome.says("PRIVATE KEY"), "{outcome}");
     let other = Jail::new(&world, mode).policy(&format!("{rule}paths = ['/']\nmethods = ['GET']\n"));
-    other.run(["curl", "-k", "-sS", "-i", "https://closed.test/"]).assert_says(" 502");
+    other.run(["curl", "-sS", "-i", "https://closed.test/"]).assert_says(" 502");
     assert_eq!(site.requests().len(), 1);
     let none = Jail::new(&world, mode).policy(&format!("{rule}client-cert = 'missing.pem'\n"));
     none.run(["true"]).assert_code(125).assert_says("missing.pem");
@@ -88,7 +88,7 @@ fn authority_is_of_the_run_alone(mode: Mode) {
     let script = "\
 import socket, ssl
 s = socket.create_connection(('good.test', 443), 3)
-s = ssl._create_unverified_context().wrap_socket(s, server_hostname='good.test')
+s = ssl.create_default_context().wrap_socket(s, server_hostname='good.test')
 print(ssl.DER_cert_to_PEM_cert(s.getpeercert(True)))
 ";
     let jail = Jail::new(&world, mode).allow("https://good.test/p/");

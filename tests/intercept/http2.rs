@@ -94,7 +94,7 @@ fn host_that_speaks_http2(mode: Mode) {
     paths.sort();
     assert_eq!(paths, ["/echo", "/p/1"]);
     // A client of HTTP/1 as well.
-    jail.run(["curl", "-k", "-sS", "-i", "--http1.1", "https://good.test/p/1"]).assert_says("HTTP/1.1 404");
+    jail.run(["curl", "-sS", "-i", "--http1.1", "https://good.test/p/1"]).assert_says("HTTP/1.1 404");
 }
 
 fn trailers_pass(mode: Mode) {
@@ -124,7 +124,7 @@ fn floods_end(mode: Mode) {
     let jail = Jail::new(&world, mode).allow("https://good.test/p/");
     for kind in ["continuation", "reset", "settings", "ping", "bomb"] {
         let flood = format!("{} --helper flood {kind} good.test", helper().display());
-        let script = format!("{flood}; curl -k -sS https://good.test/p/{kind}; echo flooded; read end");
+        let script = format!("{flood}; curl -sS https://good.test/p/{kind}; echo flooded; read end");
         let mut running = jail.start(["sh", "-c", &script]);
         running.wait_for("flooded");
         let size = resident(running.pid());

@@ -44,9 +44,9 @@ fn one_repository_of_a_host(mode: Mode) {
     let site = world.site("git.test");
     site.page("/team/repo/info", Reply::ok("refs\n"));
     let jail = Jail::new(&world, mode).allow("https://git.test/team/repo/");
-    let outcome = jail.run(["curl", "-k", "-sS", "https://git.test/team/repo/info"]);
+    let outcome = jail.run(["curl", "-sS", "https://git.test/team/repo/info"]);
     outcome.assert_success().assert_stdout("refs\n").assert_allowed("http", "git.test");
-    let outcome = jail.run(["curl", "-k", "-sS", "-i", "https://git.test/team/other/info"]);
+    let outcome = jail.run(["curl", "-sS", "-i", "https://git.test/team/other/info"]);
     outcome.assert_success().assert_says(" 403").assert_says("on purpose").assert_says("path-not-allowed");
     outcome.assert_says("--allow 'GET https://git.test/team/other/info'").assert_faster_than(AT_ONCE);
     outcome.assert_denied("http", "git.test", "path-not-allowed");
@@ -60,13 +60,12 @@ fn one_repository_of_a_host(mode: Mode) {
         "/team/repo\\..\\other/info",
         "//git.test/team/repo/info",
     ] {
-        let outcome =
-            jail.run(["curl", "-k", "-sS", "-i", "--path-as-is", &format!("https://git.test{path}")]);
+        let outcome = jail.run(["curl", "-sS", "-i", "--path-as-is", &format!("https://git.test{path}")]);
         assert!(outcome.says(" 403") || outcome.says(" 400"), "{path}: {outcome}");
     }
     assert_eq!(site.paths(), ["/team/repo/info"]);
     let direct = Jail::direct(&world, mode);
-    direct.run(["curl", "-k", "-sS", "--path-as-is", "https://git.test/team/repo/../other/info"]);
+    direct.run(["curl", "-sS", "--path-as-is", "https://git.test/team/repo/../other/info"]);
     assert_eq!(site.paths().last().unwrap(), "/team/repo/../other/info");
 }
 
@@ -74,11 +73,10 @@ fn reading_without_publishing(mode: Mode) {
     let world = World::new();
     let site = world.site("registry.test");
     let jail = Jail::new(&world, mode).allow("GET,HEAD https://registry.test/");
-    jail.run(["curl", "-k", "-sS", "https://registry.test/"]).assert_stdout("hello from registry.test\n");
-    jail.run(["curl", "-k", "-sSI", "https://registry.test/"]).assert_success().assert_says(" 200");
+    jail.run(["curl", "-sS", "https://registry.test/"]).assert_stdout("hello from registry.test\n");
+    jail.run(["curl", "-sSI", "https://registry.test/"]).assert_success().assert_says(" 200");
     for method in ["PUT", "POST", "DELETE", "PATCH", "get", "PROPFIND", "TRACE"] {
-        let outcome =
-            jail.run(["curl", "-k", "-sS", "-i", "-X", method, "-d", "x", "https://registry.test/"]);
+        let outcome = jail.run(["curl", "-sS", "-i", "-X", method, "-d", "x", "https://registry.test/"]);
         outcome.assert_says(" 403").assert_denied("http", "registry.test", "method-not-allowed");
     }
     let methods: Vec<String> = site.requests().into_iter().map(|request| request.method).collect();
@@ -90,7 +88,7 @@ fn every_request_is_judged(mode: Mode) {
     let site = world.site("good.test");
     let script = "\
 import http.client
-c = http.client.HTTPSConnection('good.test', context=__import__('ssl')._create_unverified_context())
+c = http.client.HTTPSConnection('good.test')
 for path in ('/p/1', '/q/2', '/p/3'):
     c.request('GET', path)
     r = c.getresponse()
@@ -126,8 +124,8 @@ fn deny_rule_inside_an_allowed_host(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
     let jail = Jail::new(&world, mode).allow("good.test").deny("POST https://good.test/");
-    jail.run(["curl", "-k", "-sS", "https://good.test/"]).assert_stdout("hello from good.test\n");
-    let outcome = jail.run(["curl", "-k", "-sS", "-i", "-d", "secret", "https://good.test/echo"]);
+    jail.run(["curl", "-sS", "https://good.test/"]).assert_stdout("hello from good.test\n");
+    let outcome = jail.run(["curl", "-sS", "-i", "-d", "secret", "https://good.test/echo"]);
     outcome.assert_says(" 403").assert_says("denied by the rule: POST https://good.test/");
     assert_eq!(site.paths(), ["/"]);
 }
@@ -136,7 +134,7 @@ fn denied_upload_is_not_sent(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
     let jail = Jail::new(&world, mode).allow("https://good.test/p/");
-    let upload = "head -c 3000000 /dev/zero | curl -k -sS -w '%{http_code}\\n' -o /dev/null -T -";
+    let upload = "head -c 3000000 /dev/zero | curl -sS -w '%{http_code}\\n' -o /dev/null -T -";
     for version in ["--http1.1", "--http2"] {
         for expect in ["", "-H 'Expect: 100-continue'"] {
             let denied = format!("{upload} {version} {expect} https://good.test/q/");
@@ -156,7 +154,7 @@ fn uploads_have_a_limit(mode: Mode) {
     let send = |version: &str, octets: u32, chunked: bool| {
         let body = if chunked { "-T -" } else { "--data-binary @-" };
         format!(
-            "head -c {octets} /dev/zero | curl -k -sS {version} -o /dev/null -w '%{{http_code}}\\n' {body} \
+            "head -c {octets} /dev/zero | curl -sS {version} -o /dev/null -w '%{{http_code}}\\n' {body} \
              -X POST https://good.test/echo; "
         )
     };
@@ -185,11 +183,11 @@ fn large_bodies(mode: Mode) {
     let site = world.site("good.test");
     let jail = Jail::new(&world, mode).allow("GET,POST https://good.test/");
     for version in ["--http1.1", "--http2"] {
-        let count = jail.shell(&format!("curl -k -sS {version} https://good.test/bytes/100000000 | wc -c"));
+        let count = jail.shell(&format!("curl -sS {version} https://good.test/bytes/100000000 | wc -c"));
         count.assert_success().assert_stdout("100000000\n");
         let echo = jail.shell(&format!(
             "head -c 20000000 /dev/urandom >body; \
-             curl -k -sS {version} --data-binary @body https://good.test/echo | cmp - body"
+             curl -sS {version} --data-binary @body https://good.test/echo | cmp - body"
         ));
         echo.assert_success();
     }
@@ -203,7 +201,7 @@ fn upgrade_works(mode: Mode) {
     let script = format!(
         "import socket, ssl\n\
          s = socket.create_connection(('good.test', 443), 3)\n\
-         s = ssl._create_unverified_context().wrap_socket(s, server_hostname='good.test')\n\
+         s = ssl.create_default_context().wrap_socket(s, server_hostname='good.test')\n\
          s.sendall({request:?}.encode())\n\
          head = b''\n\
          while not head.endswith(b'\\r\\n\\r\\n'): head += s.recv(1)\n\
@@ -220,10 +218,10 @@ fn upgrade_works(mode: Mode) {
 fn redirect_to_a_denied_host(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
-    let follow = ["curl", "-k", "-sSL", "https://good.test/redirect?https://evil.test/secret"];
+    let follow = ["curl", "-sSL", "https://good.test/redirect?https://evil.test/secret"];
     let outcome = Jail::new(&world, mode).allow("https://good.test/redirect").run(follow);
     outcome.assert_code(6).assert_faster_than(AT_ONCE);
-    let beside = ["curl", "-k", "-sSL", "-i", "https://good.test/redirect?https://good.test/secret"];
+    let beside = ["curl", "-sSL", "-i", "https://good.test/redirect?https://good.test/secret"];
     Jail::new(&world, mode).allow("https://good.test/redirect").run(beside).assert_says(" 403");
     assert_eq!(site.requests().len(), 2);
     world.assert_attacker_saw_nothing();
@@ -233,8 +231,7 @@ fn inside_a_tunnel(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
     let jail = Jail::new(&world, mode).allow("https://good.test/p/").option("--keep-proxy-env");
-    let through =
-        |url: &'static str| jail.run(["curl", "-k", "-sS", "-i", "-x", "http://good.test:3128", url]);
+    let through = |url: &'static str| jail.run(["curl", "-sS", "-i", "-x", "http://good.test:3128", url]);
     through("https://good.test/p/a").assert_says(" 404");
     through("https://good.test/q/a").assert_says(" 403");
     assert_eq!(site.paths(), ["/p/a"]);
@@ -246,8 +243,8 @@ fn through_a_parent_proxy(mode: Mode) {
     let proxy = world.proxy();
     proxy.knows("good.test", site.v4);
     let jail = Jail::new(&world, mode).allow("https://good.test/p/").env("HTTPS_PROXY", PROXY_URL);
-    jail.run(["curl", "-k", "-sS", "-i", "https://good.test/p/a"]).assert_says(" 404");
-    jail.run(["curl", "-k", "-sS", "-i", "https://good.test/q/a"]).assert_says(" 403");
+    jail.run(["curl", "-sS", "-i", "https://good.test/p/a"]).assert_says(" 404");
+    jail.run(["curl", "-sS", "-i", "https://good.test/q/a"]).assert_says(" 403");
     assert_eq!(site.paths(), ["/p/a"]);
     assert_eq!(proxy.asked().len(), 1);
 }
@@ -257,11 +254,11 @@ fn other_port(mode: Mode) {
     let site = world.site("good.test");
     world.open_port(&site, 8443, true);
     let jail = Jail::new(&world, mode).allow("https://good.test:8443/p/");
-    jail.run(["curl", "-k", "-sS", "-i", "https://good.test:8443/p/"]).assert_says(" 404");
-    jail.run(["curl", "-k", "-sS", "-i", "https://good.test:8443/q/"]).assert_says(" 403");
-    let other = ["curl", "-k", "-sS", "-i", "-H", "Host: good.test", "https://good.test:8443/p/"];
+    jail.run(["curl", "-sS", "-i", "https://good.test:8443/p/"]).assert_says(" 404");
+    jail.run(["curl", "-sS", "-i", "https://good.test:8443/q/"]).assert_says(" 403");
+    let other = ["curl", "-sS", "-i", "-H", "Host: good.test", "https://good.test:8443/p/"];
     jail.run(other).assert_says(" 403").assert_denied("http", "good.test", "host-mismatch");
-    jail.run(["curl", "-k", "-sS", "https://good.test/p/"]).assert_failure();
+    jail.run(["curl", "-sS", "https://good.test/p/"]).assert_failure();
     assert_eq!(site.paths(), ["/p/"]);
 }
 
@@ -269,7 +266,7 @@ fn monitor_mode(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
     let jail = Jail::new(&world, mode).allow("https://good.test/p/").option("--mode").option("monitor");
-    let outcome = jail.run(["curl", "-k", "-sS", "-i", "https://good.test/q/"]);
+    let outcome = jail.run(["curl", "-sS", "-i", "https://good.test/q/"]);
     outcome.assert_success().assert_says(" 404");
     outcome.assert_event("would-deny", "http", "good.test", Some("path-not-allowed"));
     assert_eq!(site.paths(), ["/q/"]);
@@ -279,8 +276,7 @@ fn connections_are_used_again(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
     let jail = Jail::new(&world, mode).allow("GET https://good.test/");
-    let outcome =
-        jail.shell("for n in 1 2 3 4 5 6 7 8 9 10; do curl -k -sS https://good.test/ || exit; done");
+    let outcome = jail.shell("for n in 1 2 3 4 5 6 7 8 9 10; do curl -sS https://good.test/ || exit; done");
     outcome.assert_success();
     assert_eq!(site.requests().len(), 10);
     assert!(site.connections() <= 2, "{} connections", site.connections());
@@ -292,7 +288,7 @@ fn server_that_closes_each_connection(mode: Mode) {
     let script = "\
 import http.client
 for _ in range(5):
-    c = http.client.HTTPSConnection('good.test', context=__import__('ssl')._create_unverified_context())
+    c = http.client.HTTPSConnection('good.test')
     for _ in range(4):
         c.request('POST', '/echo', b'x' * 1000)
         r = c.getresponse()
@@ -307,8 +303,8 @@ fn queries_are_kept_and_not_logged(mode: Mode) {
     let world = World::new();
     let site = world.site("good.test");
     let outcome = Jail::new(&world, mode).allow("https://good.test/p/").without_log_file().shell(
-        "curl -k -sS -H 'Authorization: Bearer hunter2' 'https://good.test/p/?token=hunter2&a=%2f..'; \
-         curl -k -sS -H 'Authorization: Bearer hunter2' 'https://good.test/q/?token=hunter2'",
+        "curl -sS -H 'Authorization: Bearer hunter2' 'https://good.test/p/?token=hunter2&a=%2f..'; \
+         curl -sS -H 'Authorization: Bearer hunter2' 'https://good.test/q/?token=hunter2'",
     );
     assert!(outcome.says("https://good.test/q/"), "{outcome}");
     assert!(!outcome.says("hunter2"), "{outcome}");

@@ -44,7 +44,7 @@ impl Interception {
 /// Opens TLS to the host `name`, whose ClientHello is in `received`, and judges every request inside.
 /// Their records tell what became of the connection; it has one of its own if it comes to none.
 pub(super) async fn open(
-    connection: Connection<'_>,
+    mut connection: Connection<'_>,
     interception: Arc<Interception>,
     name: Name,
     judged: Judged<'_>,
@@ -53,10 +53,13 @@ pub(super) async fn open(
     let mut report = connection.report(Kind::Tls, &judged);
     let patience = connection.context.policy.limits().sniff_timeout;
     let acceptor = TlsAcceptor::from(interception.intercept.server());
+    // The end of the run waits for what the client has to say about the certificate.
+    let handshake = connection.upload.take();
     let secure = Secure { name: name.clone(), destination: judged.destination, interception };
     let session = Session::new(connection, Some(secure));
     let job = session.job();
     let accepted = timeout(patience, acceptor.accept(Prefixed::new(received, job.clone()))).await;
+    drop(handshake);
     match accepted {
         Ok(Ok(stream)) if names(stream.get_ref().1.server_name(), &name) => {
             report.withdraw();
