@@ -17,9 +17,8 @@ use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
 
 use crate::audit::{self, LogError, Sinks};
-use crate::connection::Interception;
 use crate::exit;
-use crate::intercept::{Intercept, InterceptError};
+use crate::intercept::{InterceptError, Outline};
 use crate::stderr;
 use crate::trust::{HostFiles, JobView, Trust};
 use crate::upstream::ParentProxies;
@@ -125,7 +124,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     if plan.user.is_some() && privilege != netns::Privilege::Root {
         return Err(AppError::UserNeedsRoot);
     }
-    let intercept = Intercept::for_policy(&plan.policy, &plan.upstream_ca)?;
+    let intercept = Outline::for_policy(&plan.policy, &plan.upstream_ca)?;
     let resolution = resolution::plan();
     let request = NetworkRequest {
         loopback_ports: serve::loopback_ports(&plan.policy)?,
@@ -137,7 +136,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let terminal = Terminal::controlling();
     let (masked_directories, mut masked_files) = default_masks();
     masked_files.extend(identity::agent_sockets());
-    masked_files.extend(intercept.iter().flat_map(Intercept::identity_files));
+    masked_files.extend(intercept.iter().flat_map(Outline::identity_files));
     let caller = supervise::Caller {
         program: plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
         foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
@@ -168,6 +167,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     // From here on there may be threads.
     let entrance = job.entrance()?;
     let network = netns::net::start(request, move |namespace| entrance.admit(namespace));
+    let interception = intercept.map(serve::Completing::start).transpose()?;
     let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
     let served = serve::run(serve::Serving {
         policy: plan.policy,
@@ -176,7 +176,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         audit: writer.audit(),
         job: &job,
         caller,
-        interception: intercept.map(Interception::new),
+        interception,
         confined: &mut state.confined,
     });
     let blocked = writer.audit().blocked();
@@ -190,7 +190,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
 }
 
 /// What makes the job trust the run's authority.
-fn trust(plan: &Plan, intercept: &Intercept, own_directory: Option<&Path>) -> Trust {
+fn trust(plan: &Plan, intercept: &Outline, own_directory: Option<&Path>) -> Trust {
     let job = JobView { environment: &plan.env, directory: &plan.directory, own_directory };
     let files = HostFiles { public_only: plan.user.is_some() };
     let trust = Trust::plan(intercept.certificate(), job, &files);

@@ -10,10 +10,10 @@ use super::assert_contrast;
 use crate::enter;
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
-use crate::world::{Reply, World};
+use crate::world::{Reply, Site, World};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, build);
+    both!(suite, build, building_without_publishing);
 }
 
 const MANIFEST: &str = "\
@@ -50,7 +50,28 @@ fn build(mode: Mode) {
     );
 }
 
-fn publish(world: &World) {
+fn building_without_publishing(mode: Mode) {
+    let world = World::new();
+    let index = publish(&world);
+    let programs = enter::toolchain().join("bin");
+    let project = world.files().shared().join("project");
+    write_project(&project, "index.crates.test");
+    let jail = Jail::new(&world, mode)
+        .allow("GET https://index.crates.test/")
+        .allow("GET https://static.crates.test/crates/")
+        .env("CARGO_NET_RETRY", "0")
+        .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+        .directory(&project);
+    let jail = jail.clone().env("CARGO_TARGET_DIR", jail.home().join("target"));
+    jail.run(["cargo", "build"]).assert_success();
+    let publish = ["cargo", "publish", "--registry=ours", "--token=secret", "--no-verify", "--allow-dirty"];
+    let denied = jail.run(publish);
+    denied.assert_failure().assert_denied("http", "index.crates.test", "method-not-allowed");
+    let requests = index.requests();
+    assert!(requests.iter().all(|request| request.method == "GET"), "{requests:?}");
+}
+
+fn publish(world: &World) -> Site {
     let archive = tarball(&[
         ("small-crate-1.0.0/Cargo.toml", MANIFEST),
         ("small-crate-1.0.0/src/lib.rs", "pub fn answer() -> u8 {\n    42\n}\n"),
@@ -64,9 +85,11 @@ fn publish(world: &World) {
         "yanked": false,
     });
     let index = world.site("index.crates.test");
-    index.page("/config.json", Reply::json(json!({ "dl": "https://static.crates.test/crates" }).to_string()));
+    let config = json!({ "dl": "https://static.crates.test/crates", "api": "https://index.crates.test" });
+    index.page("/config.json", Reply::json(config.to_string()));
     index.page("/sm/al/small-crate", Reply::ok(entry.to_string() + "\n"));
     world.site("static.crates.test").page("/crates/small-crate/1.0.0/download", Reply::ok(archive));
+    index
 }
 
 /// A library, which needs no linker.
@@ -77,7 +100,8 @@ fn write_project(directory: &Path, registry: &str) {
     fs::write(directory.join("Cargo.toml"), manifest).unwrap();
     fs::write(directory.join("src/lib.rs"), "pub use small_crate::answer;\n").unwrap();
     let configuration = format!(
-        "[source.crates-io]\nreplace-with = \"ours\"\n\n[source.ours]\nregistry = \"sparse+https://{registry}/\"\n"
+        "[source.crates-io]\nreplace-with = \"ours\"\n\n[source.ours]\nregistry = \"sparse+https://{registry}/\"\n\n\
+         [registries.ours]\nindex = \"sparse+https://{registry}/\"\n"
     );
     fs::write(directory.join(".cargo/config.toml"), configuration).unwrap();
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);

@@ -10,7 +10,7 @@ use crate::suite::{Mode, Suite, both};
 use crate::world::{Reply, Request, World, give_away};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, over_https, over_ssh);
+    both!(suite, over_https, over_ssh, one_repository, reading_only);
 }
 
 fn over_https(mode: Mode) {
@@ -43,6 +43,43 @@ fn over_ssh(mode: Mode) {
     let denied = clone("evil.test");
     denied.assert_code(128);
     assert_contrast(&world, &allowed, &denied, &["could not resolve hostname"]);
+}
+
+/// One repository of a host by its path, and not the next one.
+fn one_repository(mode: Mode) {
+    let world = World::new();
+    let repositories = repository(&world);
+    let site = world.site("git.test");
+    site.respond(move |request| Some(http_backend(&repositories, request)));
+    let jail = Jail::new(&world, mode).allow("https://git.test/project.git");
+    let clone = |name: &str| jail.run(["git", "clone", "-q", &format!("https://git.test/{name}"), "copy"]);
+    let allowed = clone("project.git");
+    allowed.assert_success();
+    assert!(jail.home().join("copy/README").exists());
+    let script = "cd copy && echo more >>README && git commit -qam more && git push -q";
+    with_identity(&jail).shell(script).assert_success();
+    std::fs::remove_dir_all(jail.home().join("copy")).unwrap();
+    let denied = clone("other.git");
+    denied.assert_code(128).assert_denied("http", "git.test", "path-not-allowed");
+    assert_contrast(&world, &allowed, &denied, &["403"]);
+    let paths = site.paths();
+    assert!(paths.iter().all(|path| path.starts_with("/project.git/")), "{paths:?}");
+}
+
+/// A push needs two requests more than a clone.
+fn reading_only(mode: Mode) {
+    let world = World::new();
+    let repositories = repository(&world);
+    let site = world.site("git.test");
+    site.respond(move |request| Some(http_backend(&repositories, request)));
+    let jail = Jail::new(&world, mode)
+        .allow("GET https://git.test/project.git/info/refs")
+        .allow("POST https://git.test/project.git/git-upload-pack");
+    jail.run(["git", "clone", "-q", "https://git.test/project.git"]).assert_success();
+    let script = "cd project && echo secret >>README && git commit -qam more && git push -q";
+    let denied = with_identity(&jail).shell(script);
+    denied.assert_failure().assert_says("403").assert_denied("http", "git.test", "path-not-allowed");
+    assert!(site.paths().iter().all(|path| !path.ends_with("/git-receive-pack")));
 }
 
 /// A directory with `project.git` in it, which every user may write.

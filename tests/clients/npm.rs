@@ -16,7 +16,7 @@ const PACKAGES: usize = 340;
 const CONNECTIONS: usize = 1000;
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, install, ci_of_a_large_tree);
+    both!(suite, install, ci_of_a_large_tree, installing_without_publishing);
 }
 
 fn npm<'w>(jail: &Jail<'w>) -> Jail<'w> {
@@ -49,6 +49,25 @@ fn install(mode: Mode) {
     fs::remove_file(jail.home().join("package-lock.json")).unwrap();
     let denied = from("evil.test");
     assert_contrast(&world, &allowed, &denied, &["ENOTFOUND", "EAI_AGAIN"]);
+}
+
+fn installing_without_publishing(mode: Mode) {
+    let world = World::new();
+    let registry = world.site("npm.test");
+    publish(&registry, "small-package", "https://npm.test/small-package/-/small-package-1.0.0.tgz");
+    let jail = npm(&Jail::new(&world, mode).allow("GET,HEAD https://npm.test/"))
+        .env("npm_config_registry", "https://npm.test/")
+        .env("npm_config_fetch_retries", "0");
+    jail.run(["npm", "install", "small-package"]).assert_success();
+    let publish = "mkdir mine && cd mine && echo '{\"name\":\"mine\",\"version\":\"1.0.0\"}' >package.json && \
+                   npm publish --//npm.test/:_authToken=secret";
+    let denied = jail.shell(publish);
+    denied.assert_failure().assert_says("403").assert_denied("http", "npm.test", "method-not-allowed");
+    let requests = registry.requests();
+    assert!(requests.iter().all(|request| request.method == "GET"), "{requests:?}");
+    let direct = npm(&Jail::direct(&world, mode)).env("npm_config_registry", "https://npm.test/");
+    direct.shell(&publish.replace("mkdir mine", "true"));
+    assert!(registry.requests().iter().any(|request| request.method == "PUT"));
 }
 
 /// Each tarball is two redirects away, and each request has a connection of its own.

@@ -6,11 +6,12 @@ use std::process::Command;
 use super::archive::sha256_hex;
 use super::assert_contrast;
 use crate::jail::Jail;
+use crate::outcome::Outcome;
 use crate::suite::{Mode, Suite, both};
-use crate::world::{Reply, World};
+use crate::world::{Reply, Site, World};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, install);
+    both!(suite, install, by_path);
 }
 
 const WHEEL: &str = "small_package-1.0-py3-none-any.whl";
@@ -28,30 +29,49 @@ with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
 
 fn install(mode: Mode) {
     let world = World::new();
-    let wheel = wheel(&world);
-    let index = world.site("pypi.test");
-    let link =
-        format!("<a href=\"https://files.pypi.test/{WHEEL}#sha256={}\">{WHEEL}</a>", sha256_hex(&wheel));
-    index.page("/simple/small-package/", Reply::ok(link).with_header("content-type", "text/html"));
-    world.site("files.pypi.test").page(&format!("/{WHEEL}"), Reply::ok(wheel));
+    publish(&world);
     let jail = Jail::new(&world, mode).allow("pypi.test").allow("files.pypi.test");
-    let install = |host: &str, package: &str| {
-        let index = format!("https://{host}/simple/");
-        let pip =
-            ["/usr/bin/python3", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check"];
-        let what = ["--retries", "1", "--target", "here", "--upgrade", "--index-url", &index, package];
-        jail.run(pip.into_iter().chain(what))
-    };
-    let allowed = install("pypi.test", "small-package");
+    let allowed = pip_install(&jail, "pypi.test", "small-package");
     allowed.assert_success();
     assert!(jail.home().join("here/small_package.py").exists());
-    let denied = install("evil.test", "small-package");
+    let denied = pip_install(&jail, "evil.test", "small-package");
     assert_contrast(
         &world,
         &allowed,
         &denied,
         &["Name or service not known", "Failed to establish", "resolve"],
     );
+}
+
+/// Packages by name: what the index has under another name is out of reach.
+fn by_path(mode: Mode) {
+    let world = World::new();
+    let index = publish(&world);
+    let jail = Jail::new(&world, mode)
+        .allow("GET,HEAD https://pypi.test/simple/small-package/")
+        .allow("GET https://files.pypi.test/");
+    pip_install(&jail, "pypi.test", "small-package").assert_success();
+    let denied = pip_install(&jail, "pypi.test", "other-package");
+    denied.assert_failure().assert_denied("http", "pypi.test", "path-not-allowed");
+    assert_eq!(index.paths(), ["/simple/small-package/"]);
+}
+
+/// An index with one package, whose file is on another host.
+fn publish(world: &World) -> Site {
+    let wheel = wheel(world);
+    let index = world.site("pypi.test");
+    let link =
+        format!("<a href=\"https://files.pypi.test/{WHEEL}#sha256={}\">{WHEEL}</a>", sha256_hex(&wheel));
+    index.page("/simple/small-package/", Reply::ok(link).with_header("content-type", "text/html"));
+    world.site("files.pypi.test").page(&format!("/{WHEEL}"), Reply::ok(wheel));
+    index
+}
+
+fn pip_install(jail: &Jail<'_>, host: &str, package: &str) -> Outcome {
+    let index = format!("https://{host}/simple/");
+    let pip = ["/usr/bin/python3", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check"];
+    let what = ["--retries", "1", "--target", "here", "--upgrade", "--index-url", &index, package];
+    jail.run(pip.into_iter().chain(what))
 }
 
 fn wheel(world: &World) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dns::{Dns, HostFiles};
@@ -17,6 +18,7 @@ use super::supervise::{Caller, End, Supervisor};
 use super::{AppError, proof};
 use crate::audit::Audit;
 use crate::connection::{Context, Interception};
+use crate::intercept::{Intercept, InterceptError, Outline};
 use crate::listener::{Drops, serve_dns, serve_loopback, serve_tcp, serve_udp};
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
@@ -36,9 +38,24 @@ pub(super) struct Serving<'a> {
     pub(super) job: &'a Job,
     pub(super) caller: Caller,
     /// What URL rules inside TLS take.
-    pub(super) interception: Option<Interception>,
+    pub(super) interception: Option<Completing>,
     /// Set once the process is confined, and can examine the machine no more.
     pub(super) confined: &'a mut bool,
+}
+
+/// Interception whose last part is read while the network is built.
+pub(super) struct Completing(JoinHandle<Result<Intercept, InterceptError>>);
+
+impl Completing {
+    pub(super) fn start(outline: Outline) -> Result<Completing, AppError> {
+        let thread = std::thread::Builder::new().name("roots".to_owned());
+        thread.spawn(|| outline.complete()).map(Completing).map_err(AppError::Gateway)
+    }
+
+    fn finish(self) -> Result<Arc<Interception>, AppError> {
+        let broken = |_| AppError::Gateway(io::Error::other("reading the machine's roots broke off"));
+        Ok(Arc::new(Interception::new(self.0.join().map_err(broken)??)))
+    }
 }
 
 /// Runs the event loop until the job has ended.
@@ -51,11 +68,12 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
             runtime.block_on(async {
                 let uploads = Uploads::default();
                 let keyboard = caller.terminal.is_some();
-                let context = context(policy, proxies, audit, uploads.clone(), interception);
                 let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
                 let guard = Guard::prepare(job);
                 let mut network = network?.finish()?;
                 let prepared = job.prepared()?;
+                let interception = interception.map(Completing::finish).transpose()?;
+                let context = context(policy, proxies, audit, uploads.clone(), interception);
                 job.go(&network)?;
                 let attempts = std::mem::take(&mut network.proof);
                 let mut drops = listen(network, &context).map_err(AppError::Gateway)?;
@@ -93,14 +111,14 @@ fn context(
     proxies: ParentProxies,
     audit: Audit,
     uploads: Uploads,
-    interception: Option<Interception>,
+    interception: Option<Arc<Interception>>,
 ) -> Context {
     let policy = Arc::new(policy);
     let own = vec![GATEWAY_V4.into(), GATEWAY_V6.into(), std::net::Ipv4Addr::LOCALHOST.into()];
     let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
     let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
     let budgets = Arc::default();
-    Context { policy, dns, dialer, audit, uploads, budgets, interception: interception.map(Arc::new) }
+    Context { policy, dns, dialer, audit, uploads, budgets, interception }
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use policy::{Name, Policy, Rule};
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::upstream::tls::{HTTP_1, HTTP_2, IdentityError, RootsError, UpstreamTls};
+use crate::upstream::tls::{Further, HTTP_1, HTTP_2, IdentityError, RootsError, UpstreamTls, read_identity};
 
 pub use authority::{Authority, AuthorityError};
 
@@ -35,48 +36,45 @@ pub enum InterceptError {
     Tls(#[from] rustls::Error),
 }
 
+/// What a run with URL rules has of interception before its job starts: all but the machine's roots,
+/// which take longer to read.
+pub struct Outline {
+    provider: Arc<CryptoProvider>,
+    authority: Authority,
+    further: Vec<Further>,
+    identities: Vec<(PathBuf, CertifiedKey)>,
+}
+
 /// Both sides of intercepted TLS, for a whole run.
 #[derive(Debug)]
 pub struct Intercept {
-    authority: Arc<Authority>,
     server: Arc<ServerConfig>,
     anonymous: UpstreamTls,
     /// Clients with certificates, by their files.
     identities: HashMap<PathBuf, UpstreamTls>,
 }
 
-impl Intercept {
-    /// What the policy's URL rules need; `None` if nothing is to be intercepted. Hosts are verified
+impl Outline {
+    /// What the policy's URL rules need; `None` if nothing is to be intercepted. Hosts will be verified
     /// with the machine's roots and the certificates of `upstream_ca`.
     ///
     /// # Errors
-    /// No roots, or no random numbers.
-    pub fn for_policy(policy: &Policy, upstream_ca: &[PathBuf]) -> Result<Option<Intercept>, InterceptError> {
+    /// A file of certificates is not usable, or there are no random numbers.
+    pub fn for_policy(policy: &Policy, upstream_ca: &[PathBuf]) -> Result<Option<Outline>, InterceptError> {
         let patterns = policy.needs_interception().filter_map(Rule::pattern);
         let names: Vec<&Name> = patterns.map(policy::Pattern::base).collect();
         if names.is_empty() {
             return Ok(None);
         }
         let provider = Arc::new(default_provider());
-        let authority = Arc::new(Authority::new(names, provider.clone())?);
-        let mut server = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Leaves(authority.clone())));
-        server.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
-        let anonymous = UpstreamTls::new(upstream_ca, provider)?;
-        let mut identities = HashMap::new();
-        for path in policy.rules().iter().filter_map(identity_file) {
-            let identity = anonymous.with_identity(&path)?;
-            identities.insert(path, identity);
-        }
-        Ok(Some(Intercept { authority, server: Arc::new(server), anonymous, identities }))
-    }
-
-    /// Files with keys that are not for the job.
-    pub fn identity_files(&self) -> impl Iterator<Item = PathBuf> {
-        // They have just been read.
-        self.identities.keys().filter_map(|path| std::fs::canonicalize(path).ok())
+        let authority = Authority::new(names, provider.clone())?;
+        let further = upstream_ca.iter().map(|path| Further::read(path)).collect::<Result<_, _>>()?;
+        let mut files: Vec<PathBuf> = policy.rules().iter().filter_map(identity_file).collect();
+        files.sort_unstable();
+        files.dedup();
+        let read = |path: PathBuf| read_identity(&path, &provider).map(|identity| (path, identity));
+        let identities = files.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Some(Outline { provider, authority, further, identities }))
     }
 
     /// The certificate that the job must trust.
@@ -84,6 +82,30 @@ impl Intercept {
         self.authority.certificate()
     }
 
+    /// Files with keys that are not for the job.
+    pub fn identity_files(&self) -> impl Iterator<Item = PathBuf> {
+        // They have just been read.
+        self.identities.iter().filter_map(|(path, _)| std::fs::canonicalize(path).ok())
+    }
+
+    /// Reads the machine's roots.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn complete(self) -> Result<Intercept, InterceptError> {
+        let mut server = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Leaves(self.authority)));
+        server.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
+        let anonymous = UpstreamTls::new(self.further, self.provider)?;
+        let known = |(path, identity)| (path, anonymous.with_identity(identity));
+        let identities = self.identities.into_iter().map(known).collect();
+        Ok(Intercept { server: Arc::new(server), anonymous, identities })
+    }
+}
+
+impl Intercept {
     /// TLS towards the job.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         self.server.clone()
@@ -108,7 +130,7 @@ fn identity_file(rule: &Rule) -> Option<PathBuf> {
 
 /// The certificate of the host that the client names.
 #[derive(Debug)]
-struct Leaves(Arc<Authority>);
+struct Leaves(Authority);
 
 impl ResolvesServerCert for Leaves {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {

@@ -1,4 +1,4 @@
-//! Where systems keep the roots that all programs share. Pure.
+//! Where systems keep the roots that all programs share. Pure but for [`system_bundle`].
 
 use std::path::Path;
 
@@ -57,6 +57,11 @@ pub(super) const PLACES: [Place; 17] = [
     objects("/usr/share/ca-certificates/trust-source/mozilla.trust.p11-kit"),
     objects("/usr/share/pki/trust/ca-certificates-mozilla.trust.p11-kit"),
 ];
+
+/// The bundle that all programs of this machine share, if it has one.
+pub fn system_bundle() -> Option<&'static Path> {
+    PLACES.iter().filter(|place| place.is_bundle()).map(Place::path).find(|path| path.is_file())
+}
 
 impl Place {
     pub(super) fn path(&self) -> &'static Path {

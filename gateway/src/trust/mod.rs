@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 
+pub use bundles::system_bundle;
 pub use files::{Files, HostFiles};
 
 /// The job's view of the certificates, next to what it would see without interception.

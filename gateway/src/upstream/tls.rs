@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::trust::system_bundle;
+
 /// The protocol names of ALPN (RFC 7301).
 pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 pub(crate) const HTTP_2: &[u8] = b"h2";
@@ -92,17 +94,19 @@ pub struct IdentityError {
 }
 
 impl UpstreamTls {
-    /// Trusts whom the host trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR`, or the system's places), and
-    /// the certificates of these files.
+    /// Trusts whom the machine trusts, and `further` certificates. Reads a few hundred kilobytes.
     ///
     /// # Errors
-    /// A file cannot be read or has no usable certificate, or there is nobody to trust.
-    pub fn new(files: &[PathBuf], provider: Arc<CryptoProvider>) -> Result<UpstreamTls, RootsError> {
+    /// A certificate is not usable, or there is nobody to trust.
+    pub fn new(further: Vec<Further>, provider: Arc<CryptoProvider>) -> Result<UpstreamTls, RootsError> {
         let mut roots = RootCertStore::empty();
         // What the system has and the library cannot use, other programs cannot use either.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for path in files {
-            add(&mut roots, path)?;
+        roots.add_parsable_certificates(machine_roots());
+        for Further { path, certificates } in further {
+            for certificate in certificates {
+                let unusable = |source| RootsError::Unusable { path: path.clone(), source };
+                roots.add(certificate).map_err(unusable)?;
+            }
         }
         if roots.is_empty() {
             return Err(RootsError::None);
@@ -117,14 +121,9 @@ impl UpstreamTls {
         Ok(UpstreamTls { only_http1: Arc::new(only_http1), any_http: Arc::new(any_http) })
     }
 
-    /// The same, for a client with the certificate and key in this file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or has no certificate with its key.
-    pub fn with_identity(&self, path: &Path) -> Result<UpstreamTls, IdentityError> {
-        let resolver = identity(path, self.only_http1.crypto_provider())
-            .map_err(|source| IdentityError { path: path.to_owned(), source })?;
-        let resolver: Arc<dyn ResolvesClientCert> = Arc::new(SingleCertAndKey::from(resolver));
+    /// The same, for a client with this certificate and key.
+    pub fn with_identity(&self, identity: CertifiedKey) -> UpstreamTls {
+        let resolver: Arc<dyn ResolvesClientCert> = Arc::new(SingleCertAndKey::from(identity));
         let with = |config: &ClientConfig| {
             let mut config = config.clone();
             config.client_auth_cert_resolver = resolver.clone();
@@ -132,7 +131,7 @@ impl UpstreamTls {
             config.resumption = Resumption::default();
             Arc::new(config)
         };
-        Ok(UpstreamTls { only_http1: with(&self.only_http1), any_http: with(&self.any_http) })
+        UpstreamTls { only_http1: with(&self.only_http1), any_http: with(&self.any_http) }
     }
 
     /// Shakes hands with the host of this name; what was agreed on stands in the stream.
@@ -161,28 +160,54 @@ pub(crate) fn agreed_on_http2(alpn: Option<&[u8]>) -> bool {
     alpn == Some(HTTP_2)
 }
 
-fn identity(
-    path: &Path,
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey, Box<dyn std::error::Error + Send + Sync>> {
-    let chain = CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()?;
-    if chain.is_empty() {
-        return Err("there is no certificate in it".into());
-    }
-    Ok(CertifiedKey::from_der(chain, PrivateKeyDer::from_pem_file(path)?, provider)?)
+/// Further certificates to trust, of one file.
+pub struct Further {
+    path: PathBuf,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
-    let file = |source| RootsError::File { path: path.to_owned(), source };
-    let certificates: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_file_iter(path).map_err(file)?.collect::<Result<_, _>>().map_err(file)?;
-    if certificates.is_empty() {
-        return Err(RootsError::Empty(path.to_owned()));
+impl Further {
+    /// Reads a file of `--upstream-ca`.
+    ///
+    /// # Errors
+    /// It cannot be read, or has no certificate.
+    pub fn read(path: &Path) -> Result<Further, RootsError> {
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|source| RootsError::File { path: path.to_owned(), source })?;
+        if certificates.is_empty() {
+            return Err(RootsError::Empty(path.to_owned()));
+        }
+        Ok(Further { path: path.to_owned(), certificates })
     }
-    for certificate in certificates {
-        roots.add(certificate).map_err(|source| RootsError::Unusable { path: path.to_owned(), source })?;
+}
+
+/// Reads a file with the certificates of a client and their key.
+///
+/// # Errors
+/// The file cannot be read, or has no certificate with its key.
+pub fn read_identity(path: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, IdentityError> {
+    let read = || {
+        let chain = CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()?;
+        if chain.is_empty() {
+            return Err("there is no certificate in it".into());
+        }
+        Ok(CertifiedKey::from_der(chain, PrivateKeyDer::from_pem_file(path)?, provider)?)
+    };
+    read().map_err(|source| IdentityError { path: path.to_owned(), source })
+}
+
+/// Whom the machine trusts: what `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or the system's bundle. Where there
+/// is a bundle, its certificates are not read once more from a directory.
+fn machine_roots() -> Vec<CertificateDer<'static>> {
+    let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| std::env::var_os(name).is_some());
+    if !chosen && let Some(bundle) = system_bundle() {
+        let found = rustls_native_certs::load_certs_from_paths(Some(bundle), None).certs;
+        if !found.is_empty() {
+            return found;
+        }
     }
-    Ok(())
+    rustls_native_certs::load_native_certs().certs
 }
 
 fn explain(error: io::Error, name: &Name) -> HandshakeError {
