@@ -22,15 +22,26 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 /// The full number where it is asked for, and otherwise the one that is quick.
-fn scaled<T>(quick: T, full: T) -> T {
+pub(crate) fn scaled<T>(quick: T, full: T) -> T {
     if std::env::var_os("CIJAIL_NET_TEST_FULL").is_some() { full } else { quick }
 }
 
 /// Memory of a process that is not swapped out, in KiB (`proc_pid_status(5)`).
 #[track_caller]
 pub(crate) fn resident(pid: Pid) -> usize {
+    memory(pid, "VmRSS:")
+}
+
+/// The most that it ever was.
+#[track_caller]
+pub(crate) fn peak(pid: Pid) -> usize {
+    memory(pid, "VmHWM:")
+}
+
+#[track_caller]
+fn memory(pid: Pid, key: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 

@@ -6,6 +6,7 @@ mod smuggling;
 
 use std::time::Duration;
 
+use crate::endurance::{peak, scaled};
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{PROXY_URL, Reply, World, authority};
@@ -24,6 +25,7 @@ pub(crate) fn add(suite: &mut Suite) {
         denied_upload_is_not_sent,
         uploads_have_a_limit,
         large_bodies,
+        endless_bodies_take_no_memory,
         upgrade_works,
         redirect_to_a_denied_host,
         inside_a_tunnel,
@@ -192,6 +194,28 @@ fn large_bodies(mode: Mode) {
         echo.assert_success();
     }
     assert_eq!(site.requests().len(), 4);
+}
+
+/// 10 GiB each way where the full numbers are asked for.
+fn endless_bodies_take_no_memory(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    let octets = scaled(300 << 20, 10_u64 << 30);
+    let jail = Jail::new(&world, mode).allow("GET,PUT https://good.test/").within(Duration::from_secs(600));
+    for version in ["--http1.1", "--http2"] {
+        // The file has no blocks, so that its size is the only thing that is large.
+        let script = format!(
+            "truncate -s {octets} big; curl -sS {version} https://good.test/bytes/{octets} | wc -c; \
+             curl -sS {version} -T big https://good.test/sink; echo; echo done; read end"
+        );
+        let mut running = jail.start(["sh", "-c", &script]);
+        running.wait_for("done");
+        let most = peak(running.pid());
+        running.type_in(b"\n");
+        let outcome = running.finish();
+        outcome.assert_stdout(&format!("{octets}\n{octets}\ndone\n"));
+        assert!(most < 40 * 1024, "{most} KiB at most, {version}");
+    }
 }
 
 fn upgrade_works(mode: Mode) {

@@ -12,6 +12,8 @@ use super::{cgi, proxy};
 
 const LONGEST_HEAD: u64 = 1 << 20;
 const CHUNK: usize = 1 << 16;
+/// Of a body that is sent there only the length is kept.
+const SINK: &str = "/sink";
 
 /// What a server was asked.
 #[derive(Clone, Debug)]
@@ -202,6 +204,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut body = Vec::new();
+    if request.path() == SINK
+        && let Some(length) = request.header("content-length").and_then(|length| length.parse().ok())
+    {
+        let read = tokio::io::copy(&mut stream.take(length), &mut tokio::io::sink()).await?;
+        return Ok(read.to_string().into_bytes());
+    }
     if request.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         loop {
             let line = read_line(stream).await?.unwrap_or_default();

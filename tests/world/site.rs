@@ -15,7 +15,7 @@ use super::{http2, sockets};
 
 type Respond = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
 
-/// Answers, besides what a test adds: `/` a greeting, `/echo` the body, `/bytes/N` N bytes, `/redirect?URL`,
+/// Answers, besides what a test adds: `/` a greeting, `/echo` the body, `/sink` its length, `/bytes/N` N bytes, `/redirect?URL`,
 /// `/headers` the request's headers, `/ws` an upgrade, `/trailers` a body with trailers, `/silence`, `/hangup`; everything else is 404.
 #[derive(Clone)]
 pub(crate) struct Site {
@@ -138,7 +138,7 @@ impl State {
         };
         match path {
             "/" => Reply::ok(format!("hello from {}\n", self.name)),
-            "/echo" => Reply::ok(request.body.clone()),
+            "/echo" | "/sink" => Reply::ok(request.body.clone()),
             "/headers" => Reply::ok(
                 request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>(),
             ),
