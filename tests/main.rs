@@ -29,6 +29,7 @@ mod intercept;
 mod ipv6;
 mod keyboard;
 mod leaks;
+mod learn;
 mod masks;
 mod modes;
 mod opaque;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         guard::add,
         proof::add,
         leaks::add,
+        learn::add,
         wildcards::add,
         endurance::add,
         other_jails::add,

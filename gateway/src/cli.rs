@@ -2,6 +2,7 @@
 
 mod args;
 mod doctor;
+mod learn;
 mod policy;
 mod run;
 mod sources;

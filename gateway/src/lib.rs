@@ -9,6 +9,7 @@ pub mod demo;
 pub mod exit;
 pub mod frame;
 pub mod intercept;
+pub mod learn;
 pub mod listener;
 mod packet;
 pub mod relay;

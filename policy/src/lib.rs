@@ -30,6 +30,7 @@ mod error;
 mod explain;
 mod file;
 mod index;
+pub mod learn;
 mod lint;
 mod name;
 mod path;

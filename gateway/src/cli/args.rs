@@ -107,6 +107,44 @@ pub(super) enum PolicyCommand {
     Check(CheckArgs),
     /// Say which rule decides about a URL or a host and port, and why
     Explain(Box<ExplainArgs>),
+    /// Write the smallest policy that would have allowed what logs tell
+    Learn(LearnArgs),
+    /// Show which rules one policy has and another has not
+    Diff(DiffArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A log is made by `cijail-net run --mode monitor --log-format json --log-file FILE -- CMD`. Several are
+learned from as one. With -o, rules are added to a file that exists for what it does not allow yet, and
+everything else in it stays as it is.")]
+pub(super) struct LearnArgs {
+    /// Add the rules to this file, or make it; otherwise they are printed
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Put a wildcard in the place of so many names below a common one
+    #[arg(long, value_name = "N")]
+    pub(super) fold: Option<usize>,
+    /// Allow what was denied as well
+    #[arg(long)]
+    pub(super) denied: bool,
+    /// The logs, JSON Lines
+    #[arg(required = true, value_name = "LOG")]
+    pub(super) logs: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rules are compared, not the files' order or notes.
+
+Exit status: 0 if there is no difference, 1 if there is, 125 for errors.")]
+pub(super) struct DiffArgs {
+    /// A TOML file
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: PathBuf,
+    /// Another
+    #[arg(value_name = "AFTER")]
+    pub(super) after: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use policy::{Lint, Policy, PolicyBuilder, PolicyError, Position, Request, Scheme, Verdict, parse_target};
 
 use super::args::{CheckArgs, ExplainArgs, PolicyCommand};
-use super::{Failure, answer, sources};
+use super::{Failure, answer, learn, sources};
 use crate::exit;
 use crate::upstream::ParentProxies;
 
@@ -14,6 +14,8 @@ pub(super) fn main(command: PolicyCommand) -> Result<u8, Failure> {
     match command {
         PolicyCommand::Check(args) => check(&args),
         PolicyCommand::Explain(args) => explain(*args),
+        PolicyCommand::Learn(args) => learn::main(&args),
+        PolicyCommand::Diff(args) => learn::diff(&args),
     }
 }
 
