@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::jail::Jail;
 use crate::outcome::Outcome;
+use crate::raw::{self, Inside};
 use crate::suite::{Mode, Suite, both};
 use crate::world::{PROXY_URL, Reply, Request, World};
 
@@ -54,22 +55,8 @@ fn denial_explains_itself(mode: Mode) {
     world.assert_attacker_saw_nothing();
 }
 
-/// Sends bytes to good.test and prints whatever comes back until the end, or until nothing does.
 fn talk(jail: &Jail<'_>, bytes: &str) -> Outcome {
-    let script = "\
-import socket, sys
-s = socket.create_connection(('good.test', 80), 3)
-s.sendall(sys.argv[1].encode('latin-1').decode('unicode_escape').encode('latin-1'))
-s.settimeout(2)
-try:
-    while True:
-        part = s.recv(65536)
-        if not part: break
-        sys.stdout.write(part.decode('latin-1'))
-except OSError as error:
-    print(error, file=sys.stderr)
-";
-    jail.run(["/usr/bin/python3", "-c", script, &bytes.escape_default().to_string()])
+    raw::talk(jail, Inside::Tcp, bytes)
 }
 
 fn second_request_is_judged(mode: Mode) {

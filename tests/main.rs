@@ -12,6 +12,7 @@ mod jail;
 mod namespace;
 mod outcome;
 mod private_user;
+mod raw;
 mod running;
 mod suite;
 mod wait;

@@ -2,6 +2,7 @@
 
 use crate::jail::Jail;
 use crate::outcome::Outcome;
+use crate::raw::{self, Inside};
 use crate::suite::{Mode, Suite, both};
 use crate::world::World;
 
@@ -19,23 +20,8 @@ pub(super) fn add(suite: &mut Suite) {
     );
 }
 
-/// Sends bytes inside TLS to good.test and prints whatever comes back.
 fn talk(jail: &Jail<'_>, bytes: &str) -> Outcome {
-    let script = "\
-import socket, ssl, sys
-s = socket.create_connection(('good.test', 443), 3)
-s = ssl.create_default_context().wrap_socket(s, server_hostname='good.test')
-s.sendall(sys.argv[1].encode('latin-1').decode('unicode_escape').encode('latin-1'))
-s.settimeout(1)
-try:
-    while True:
-        part = s.recv(65536)
-        if not part: break
-        sys.stdout.write(part.decode('latin-1'))
-except OSError as error:
-    print(error, file=sys.stderr)
-";
-    jail.run(["/usr/bin/python3", "-c", script, &bytes.escape_default().to_string()])
+    raw::talk(jail, Inside::Tls, bytes)
 }
 
 fn request_for_another_host(mode: Mode) {
