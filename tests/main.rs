@@ -38,6 +38,7 @@ mod other_jails;
 mod proof;
 mod proxy;
 mod reach;
+mod report;
 mod sandbox;
 mod self_test;
 mod stderr;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         masks::add,
         user::add,
         volume::add,
+        report::add,
         sandbox::add,
         unix_sockets::add,
         guard::add,

@@ -13,6 +13,7 @@ pub mod learn;
 pub mod listener;
 mod packet;
 pub mod relay;
+pub mod report;
 pub mod sniff;
 mod stderr;
 pub mod trust;

@@ -21,7 +21,7 @@ pub use dns::Outcome;
 pub use escape::printable;
 pub use event::{Event, Kind};
 pub use pending::Pending;
-pub use sink::{Format, LogError, Sinks};
+pub use sink::{Format, LogError, Reports, Sinks};
 
 /// How long the end of a run waits for the log's last lines.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::fold::Fold;
 use super::{Event, json, text};
+use crate::report::{ReportFormat, Summary, annotations};
 use crate::stderr::{PATIENCE, Stderr};
 
 /// How events are written.
@@ -27,6 +28,14 @@ pub enum LogError {
         /// The file.
         path: PathBuf,
         /// What the system said first.
+        source: io::Error,
+    },
+    /// A report could not be written.
+    #[error("writing the report {}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
         source: io::Error,
     },
     /// Events came faster than they could be written.
@@ -51,6 +60,18 @@ pub struct Sinks {
     printer: Stderr,
     file: Option<LogFile>,
     fold: Fold,
+    reports: Option<Reports>,
+}
+
+/// What is written when everything is over. Files are open from the start: later none can be opened.
+#[derive(Debug)]
+pub struct Reports {
+    /// What the run did so far.
+    pub summary: Summary,
+    /// Each report with its file; without one it goes to standard error.
+    pub written: Vec<(ReportFormat, Option<(PathBuf, File)>)>,
+    /// Whether a GitHub workflow reads standard error.
+    pub annotated: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +85,14 @@ struct LogFile {
 impl Sinks {
     /// Standard error in this format, or nothing.
     pub fn new(session: String, stderr: Option<Format>) -> Sinks {
-        Sinks { session, stderr, printer: Stderr::default(), file: None, fold: Fold::default() }
+        Sinks {
+            session,
+            stderr,
+            printer: Stderr::default(),
+            file: None,
+            fold: Fold::default(),
+            reports: None,
+        }
     }
 
     /// Adds a file.
@@ -73,12 +101,20 @@ impl Sinks {
         self
     }
 
+    /// Adds reports.
+    pub fn with_reports(self, reports: Reports) -> Sinks {
+        Sinks { reports: Some(reports), ..self }
+    }
+
     /// Whether events go nowhere.
     pub(super) fn is_silent(&self) -> bool {
-        self.stderr.is_none() && self.file.is_none()
+        self.stderr.is_none() && self.file.is_none() && self.reports.is_none()
     }
 
     pub(super) fn event(&mut self, event: &Event) {
+        if let Some(reports) = &mut self.reports {
+            reports.summary.add(event);
+        }
         if let Some(file) = &mut self.file {
             let line = match file.format {
                 Format::Json => json::line(event, &self.session),
@@ -115,13 +151,33 @@ impl Sinks {
 
     pub(super) fn finish(mut self) -> Result<(), LogError> {
         self.tell_repeats();
+        let reported = self.report();
         self.printer.flush(PATIENCE);
-        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let Some(mut file) = self.file.take() else { return reported };
         file.flush();
         match file.failure {
             Some(source) => Err(LogError::File { path: file.path, source }),
-            None => Ok(()),
+            None => reported,
         }
+    }
+
+    fn report(&mut self) -> Result<(), LogError> {
+        let Some(reports) = self.reports.take() else { return Ok(()) };
+        let mut result = Ok(());
+        for (format, file) in reports.written {
+            let text = reports.summary.write(format);
+            match file {
+                None => self.printer.print(&text),
+                Some((path, mut file)) => {
+                    let failed = |source| LogError::Report { path, source };
+                    result = result.and(file.write_all(text.as_bytes()).map_err(failed));
+                }
+            }
+        }
+        if reports.annotated {
+            self.printer.print(&annotations(&reports.summary));
+        }
+        result
     }
 
     fn print_folded(&mut self, line: &str) {

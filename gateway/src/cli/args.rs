@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::audit::Format;
+use crate::report::ReportFormat;
 
 /// Run a CI job so that it can only talk to an allowlist.
 #[derive(Debug, Parser)]
@@ -62,6 +63,9 @@ pub(super) struct RunArgs {
     /// Print no verdicts on standard error
     #[arg(long, short)]
     pub(super) quiet: bool,
+    /// Report at the end what the command talked to: text, markdown or json, to standard error or a file
+    #[arg(long, value_name = "FORMAT[=FILE]", value_parser = report)]
+    pub(super) report: Vec<(ReportFormat, Option<PathBuf>)>,
     /// Exit with 122 if the command succeeds although something was blocked
     #[arg(long)]
     pub(super) fail_on_blocked: bool,
@@ -71,6 +75,18 @@ pub(super) struct RunArgs {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(super) command: Vec<OsString>,
+}
+
+/// Reads `FORMAT[=FILE]`.
+fn report(text: &str) -> Result<(ReportFormat, Option<PathBuf>), String> {
+    let (format, file) = match text.split_once('=') {
+        Some((_, "")) => return Err("the name of the file is empty".to_owned()),
+        Some((format, file)) => (format, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    ReportFormat::from_str(format, false)
+        .map(|format| (format, file))
+        .map_err(|_| format!("`{format}` is no format: write text, markdown or json, perhaps with =FILE"))
 }
 
 /// Where rules come from.

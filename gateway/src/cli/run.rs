@@ -4,12 +4,15 @@ use std::ffi::{CString, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use policy::Policy;
 
 use super::args::RunArgs;
 use super::{Failure, sources};
 use crate::app::{self, Account, Plan};
-use crate::audit::{Format, Sinks};
+use crate::audit::{Format, Reports, Sinks};
+use crate::report::{ReportFormat, Summary};
 use crate::upstream::ParentProxies;
 
 /// A run that cannot be planned.
@@ -21,6 +24,8 @@ enum PlanError {
     Nul,
     #[error("opening the log file {}", path.display())]
     LogFile { path: PathBuf, source: io::Error },
+    #[error("opening the report {}", path.display())]
+    Report { path: PathBuf, source: io::Error },
     #[error("finding the working directory")]
     Directory(#[source] io::Error),
     #[error("making up a session id")]
@@ -40,6 +45,7 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     let policy = sources::gather(&args.rules, variable, &proxies.names())?;
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
+    let sinks = reports(&args, &policy, variable)?.into_iter().fold(sinks(&args)?, Sinks::with_reports);
     let plan = Plan {
         policy,
         proxies,
@@ -48,7 +54,7 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         directory,
         user: account.map(|account| account.user),
         upstream_ca: args.upstream_ca.clone(),
-        sinks: sinks(&args)?,
+        sinks,
         quiet: args.quiet || (args.log_file.is_none() && args.log_format == Format::Json),
         fail_on_blocked: args.fail_on_blocked,
     };
@@ -70,6 +76,31 @@ fn sinks(args: &RunArgs) -> Result<Sinks, PlanError> {
         .open(path)
         .map_err(|source| PlanError::LogFile { path: path.clone(), source })?;
     Ok(sinks.with_file(path.clone(), file, args.log_format))
+}
+
+/// The reports that were asked for, and those that a GitHub workflow has a place for.
+fn reports(
+    args: &RunArgs,
+    policy: &Policy,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Reports>, PlanError> {
+    let open = |path: &Path, append: bool| {
+        let opened = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path);
+        let failed = |source| PlanError::Report { path: path.to_owned(), source };
+        opened.map(|file| (path.to_owned(), file)).map_err(failed)
+    };
+    let mut written = Vec::new();
+    for (format, path) in &args.report {
+        written.push((*format, path.as_deref().map(|path| open(path, false)).transpose()?));
+    }
+    if let Some(path) = variable("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+        written.push((ReportFormat::Markdown, Some(open(Path::new(&path), true)?)));
+    }
+    let annotated = !args.quiet && variable("GITHUB_ACTIONS").as_deref() == Some("true");
+    if written.is_empty() && !annotated {
+        return Ok(None);
+    }
+    Ok(Some(Reports { summary: Summary::new(policy), written, annotated }))
 }
 
 /// Sixteen hexadecimal digits that tell this run from others in a common log.
