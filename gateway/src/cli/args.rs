@@ -63,7 +63,8 @@ pub(super) struct RunArgs {
     /// Print no verdicts on standard error
     #[arg(long, short)]
     pub(super) quiet: bool,
-    /// Report at the end what the command talked to: text, markdown or json, to standard error or a file
+    /// Report at the end what the command talked to: text, markdown, json, junit or sarif, to standard
+    /// error or a file
     #[arg(long, value_name = "FORMAT[=FILE]", value_parser = report)]
     pub(super) report: Vec<(ReportFormat, Option<PathBuf>)>,
     /// Exit with 122 if the command succeeds although something was blocked
@@ -84,9 +85,9 @@ fn report(text: &str) -> Result<(ReportFormat, Option<PathBuf>), String> {
         Some((format, file)) => (format, Some(PathBuf::from(file))),
         None => (text, None),
     };
-    ReportFormat::from_str(format, false)
-        .map(|format| (format, file))
-        .map_err(|_| format!("`{format}` is no format: write text, markdown or json, perhaps with =FILE"))
+    ReportFormat::from_str(format, false).map(|format| (format, file)).map_err(|_| {
+        format!("`{format}` is no format: write text, markdown, json, junit or sarif, perhaps with =FILE")
+    })
 }
 
 /// Where rules come from.

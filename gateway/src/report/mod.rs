@@ -3,7 +3,9 @@
 
 mod annotations;
 mod json;
+mod junit;
 mod markdown;
+mod sarif;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +26,10 @@ pub enum ReportFormat {
     Markdown,
     /// One JSON object.
     Json,
+    /// JUnit's XML.
+    Junit,
+    /// SARIF 2.1.0.
+    Sarif,
 }
 
 /// Destinations that are told apart; what comes after them is counted as one.
@@ -94,6 +100,8 @@ impl Summary {
             ReportFormat::Text => text::report(self),
             ReportFormat::Markdown => markdown::report(self),
             ReportFormat::Json => json::report(self),
+            ReportFormat::Junit => junit::report(self),
+            ReportFormat::Sarif => sarif::report(self),
         }
     }
 

@@ -85,3 +85,23 @@ fn octets_for_people() {
         ["0 B", "999 B", "1.0 kB", "9.9 kB", "10 kB", "999 kB", "1.0 MB", "1.5 GB", "18446744 TB"]
     );
 }
+
+#[test]
+fn junit_has_a_case_for_each_destination() {
+    let text = summary(Mode::Enforce).write(ReportFormat::Junit);
+    assert!(text.contains("<testsuite name=\"cijail-net\" tests=\"2\" failures=\"1\">"), "{text}");
+    assert!(text.contains("<testcase classname=\"tls\" name=\"good.test:443\"/>"), "{text}");
+    assert!(text.contains("<failure message=\"blocked: not-allowed; to allow: evil.test\"/>"), "{text}");
+    let text = summary(Mode::Monitor).write(ReportFormat::Junit);
+    assert!(text.contains("failures=\"0\"") && text.contains("would be blocked: not-allowed"), "{text}");
+}
+
+#[test]
+fn sarif_has_a_result_for_each_blocked_destination() {
+    let text = summary(Mode::Monitor).write(ReportFormat::Sarif);
+    let sarif: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let results = &sarif["runs"][0]["results"];
+    assert_eq!(results.as_array().unwrap().len(), 1);
+    assert_eq!((&results[0]["ruleId"], &results[0]["level"]), (&"not-allowed".into(), &"warning".into()));
+    assert_eq!(sarif["runs"][0]["tool"]["driver"]["rules"][0]["id"], "not-allowed");
+}
