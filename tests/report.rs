@@ -7,7 +7,13 @@ use crate::suite::{Mode, Suite, both};
 use crate::world::{World, give_away};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, reports_agree, workflows_are_told, report_that_cannot_be_written);
+    both!(
+        suite,
+        reports_agree,
+        new_destinations_fail_the_run,
+        workflows_are_told,
+        report_that_cannot_be_written,
+    );
 }
 
 const SCRIPT: &str =
@@ -42,6 +48,24 @@ fn reports_agree(mode: Mode) {
     let markdown = fs::read_to_string(markdown).unwrap();
     assert!(markdown.contains("| `good.test:443` | tls | ✅ | 2 | 0 |"), "{markdown}");
     assert!(markdown.contains("`not-allowed; to allow: evil.test`"), "{markdown}");
+}
+
+fn new_destinations_fail_the_run(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    world.site("other.test");
+    let baseline = jail(&world, mode).home().join("baseline.json");
+    let jail = jail(&world, mode).allow("other.test");
+    let report = format!("--report=json={}", baseline.display());
+    jail.clone().option(report).shell(SCRIPT).assert_success();
+    let compared = jail.option("--fail-on-new").option(&baseline);
+    compared.shell(SCRIPT).assert_success();
+    let outcome = compared.shell(&format!("curl -sS https://other.test/; {SCRIPT}"));
+    outcome.assert_code(122).assert_says("new destination, not in the baseline: tls other.test:443");
+    // The command's own failure stays what it is.
+    compared.shell("curl -sS https://other.test/; exit 3").assert_code(3);
+    fs::write(&baseline, "{}").unwrap();
+    compared.shell("true").assert_code(125).assert_says("is no report");
 }
 
 fn workflows_are_told(mode: Mode) {

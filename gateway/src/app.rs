@@ -182,9 +182,9 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let blocked = writer.audit().blocked();
     let logged = writer.finish();
     let end = served?;
-    logged?;
+    let new = logged?;
     Ok(match supervise::finish(end) {
-        0 if blocked && plan.fail_on_blocked => exit::BLOCKED,
+        0 if new || (blocked && plan.fail_on_blocked) => exit::BLOCKED,
         status => status,
     })
 }

@@ -1,8 +1,9 @@
 //! Exit statuses of `cijail-net` that are not the job's own. The README has the same table.
 
-/// The answer of `doctor`, `policy explain` and `policy check --strict` is no.
+/// The answer of `doctor`, `policy explain`, `policy check --strict` or `policy diff` is no.
 pub const NO: u8 = 1;
-/// The job succeeded, something was blocked, and `--fail-on-blocked` was given.
+/// The job succeeded, but something was blocked and `--fail-on-blocked` was given, or something was
+/// new and `--fail-on-new`.
 pub const BLOCKED: u8 = 122;
 /// cijail-net itself failed, before or after the job.
 pub const FAILED: u8 = 125;

@@ -58,7 +58,7 @@ enum Message {
 #[derive(Debug)]
 pub struct Writer {
     audit: Audit,
-    thread: JoinHandle<Result<(), LogError>>,
+    thread: JoinHandle<Result<bool, LogError>>,
     /// Disconnected once the writer has ended.
     done: Receiver<()>,
 }
@@ -158,11 +158,12 @@ impl Writer {
         self.audit.clone()
     }
 
-    /// Writes what is queued and ends the writer.
+    /// Writes what is queued and ends the writer; `true` if there was a destination that the baseline of
+    /// the reports has not.
     ///
     /// # Errors
     /// A log destination failed at some point, or events were lost.
-    pub fn finish(self) -> Result<(), LogError> {
+    pub fn finish(self) -> Result<bool, LogError> {
         // The writer cannot be gone: it ends only on this message.
         let _ = self.audit.sender.send(Message::End);
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fold::Fold;
 use super::{Event, json, text};
-use crate::report::{ReportFormat, Summary, annotations};
+use crate::report::{Baseline, ReportFormat, Summary, annotations};
 use crate::stderr::{PATIENCE, Stderr};
 
 /// How events are written.
@@ -70,6 +70,8 @@ pub struct Reports {
     pub summary: Summary,
     /// Each report with its file; without one it goes to standard error.
     pub written: Vec<(ReportFormat, Option<(PathBuf, File)>)>,
+    /// What an earlier run talked to, if anything else is to be told.
+    pub baseline: Option<Baseline>,
     /// Whether a GitHub workflow reads standard error.
     pub annotated: bool,
 }
@@ -149,20 +151,33 @@ impl Sinks {
         }
     }
 
-    pub(super) fn finish(mut self) -> Result<(), LogError> {
+    /// Writes what is left, and says whether there was a destination that the baseline has not.
+    pub(super) fn finish(mut self) -> Result<bool, LogError> {
         self.tell_repeats();
-        let reported = self.report();
+        let reports = self.reports.take();
+        let new = reports.as_ref().is_some_and(|reports| self.tell_new(reports));
+        let reported = self.report(reports);
         self.printer.flush(PATIENCE);
-        let Some(mut file) = self.file.take() else { return reported };
-        file.flush();
-        match file.failure {
-            Some(source) => Err(LogError::File { path: file.path, source }),
-            None => reported,
+        if let Some(mut file) = self.file.take() {
+            file.flush();
+            if let Some(source) = file.failure {
+                return Err(LogError::File { path: file.path, source });
+            }
         }
+        reported.map(|()| new)
     }
 
-    fn report(&mut self) -> Result<(), LogError> {
-        let Some(reports) = self.reports.take() else { return Ok(()) };
+    fn tell_new(&mut self, reports: &Reports) -> bool {
+        let Some(baseline) = &reports.baseline else { return false };
+        let new = baseline.new_in(&reports.summary);
+        for destination in &new {
+            self.printer.print(&format!("cijail-net: new destination, not in the baseline: {destination}\n"));
+        }
+        !new.is_empty()
+    }
+
+    fn report(&mut self, reports: Option<Reports>) -> Result<(), LogError> {
+        let Some(reports) = reports else { return Ok(()) };
         let mut result = Ok(());
         for (format, file) in reports.written {
             let text = reports.summary.write(format);

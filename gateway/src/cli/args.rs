@@ -40,8 +40,8 @@ Rules: example.com  example.com:22  '*.example.com'  192.0.2.7:53  10.1.0.0/16:5
        example.com:123/udp  dns:example.com  unix:/run/x.sock
 
 Exit status: the command's own (128+N if signal N killed it), 122 if it succeeded but something was
-blocked and --fail-on-blocked was given, 125 if cijail-net failed, 126 if the command cannot be run,
-127 if it is not found.
+blocked and --fail-on-blocked was given, or new and --fail-on-new, 125 if cijail-net failed, 126 if the
+command cannot be run, 127 if it is not found.
 
 Environment: CIJAIL_ENDPOINTS (rules), CIJAIL_DRY_RUN=1 (--mode monitor), CIJAIL_ALLOW_LOOPBACK=1
 (--allow localhost:*).")]
@@ -70,6 +70,10 @@ pub(super) struct RunArgs {
     /// Exit with 122 if the command succeeds although something was blocked
     #[arg(long)]
     pub(super) fail_on_blocked: bool,
+    /// Exit with 122 if the command succeeds although it talked, or tried to talk, to something that
+    /// this earlier report (--report json=FILE) does not have
+    #[arg(long, value_name = "FILE", overrides_with = "fail_on_new")]
+    pub(super) fail_on_new: Option<PathBuf>,
     /// Leave http_proxy and its like in the command's environment
     #[arg(long)]
     pub(super) keep_proxy_env: bool,

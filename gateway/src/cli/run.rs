@@ -12,7 +12,7 @@ use super::args::RunArgs;
 use super::{Failure, sources};
 use crate::app::{self, Account, Plan};
 use crate::audit::{Format, Reports, Sinks};
-use crate::report::{ReportFormat, Summary};
+use crate::report::{Baseline, ReportFormat, Summary};
 use crate::upstream::ParentProxies;
 
 /// A run that cannot be planned.
@@ -26,6 +26,10 @@ enum PlanError {
     LogFile { path: PathBuf, source: io::Error },
     #[error("opening the report {}", path.display())]
     Report { path: PathBuf, source: io::Error },
+    #[error("reading the baseline {}", path.display())]
+    Baseline { path: PathBuf, source: io::Error },
+    #[error("the baseline {} is no report of --report json", path.display())]
+    NoBaseline { path: PathBuf, source: serde_json::Error },
     #[error("finding the working directory")]
     Directory(#[source] io::Error),
     #[error("making up a session id")]
@@ -90,6 +94,8 @@ fn reports(
         opened.map(|file| (path.to_owned(), file)).map_err(failed)
     };
     let mut written = Vec::new();
+    // The baseline may be the file that is written anew.
+    let baseline = args.fail_on_new.as_deref().map(baseline).transpose()?;
     for (format, path) in &args.report {
         written.push((*format, path.as_deref().map(|path| open(path, false)).transpose()?));
     }
@@ -97,10 +103,15 @@ fn reports(
         written.push((ReportFormat::Markdown, Some(open(Path::new(&path), true)?)));
     }
     let annotated = !args.quiet && variable("GITHUB_ACTIONS").as_deref() == Some("true");
-    if written.is_empty() && !annotated {
+    if written.is_empty() && !annotated && baseline.is_none() {
         return Ok(None);
     }
-    Ok(Some(Reports { summary: Summary::new(policy), written, annotated }))
+    Ok(Some(Reports { summary: Summary::new(policy), written, baseline, annotated }))
+}
+
+fn baseline(path: &Path) -> Result<Baseline, PlanError> {
+    let text = std::fs::read(path).map_err(|source| PlanError::Baseline { path: path.to_owned(), source })?;
+    Baseline::read(&text).map_err(|source| PlanError::NoBaseline { path: path.to_owned(), source })
 }
 
 /// Sixteen hexadecimal digits that tell this run from others in a common log.

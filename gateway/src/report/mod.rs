@@ -2,6 +2,7 @@
 //! texts.
 
 mod annotations;
+mod baseline;
 mod json;
 mod junit;
 mod markdown;
@@ -16,6 +17,7 @@ use policy::{Mode, Policy, Reason};
 use crate::audit::{Event, Kind, Outcome, printable};
 
 pub use annotations::annotations;
+pub use baseline::Baseline;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -105,3 +105,17 @@ fn sarif_has_a_result_for_each_blocked_destination() {
     assert_eq!((&results[0]["ruleId"], &results[0]["level"]), (&"not-allowed".into(), &"warning".into()));
     assert_eq!(sarif["runs"][0]["tool"]["driver"]["rules"][0]["id"], "not-allowed");
 }
+
+#[test]
+fn what_is_new_is_told() {
+    let earlier = summary(Mode::Monitor).write(ReportFormat::Json);
+    let baseline = Baseline::read(earlier.as_bytes()).unwrap();
+    let mut later = summary(Mode::Enforce);
+    assert_eq!(baseline.new_in(&later), [""; 0]);
+    let mut event = Event::new(Outcome::Allow, Kind::Tls);
+    event.name = Some("good.test".to_owned());
+    event.port = Some(8443);
+    later.add(&event);
+    assert_eq!(baseline.new_in(&later), ["tls good.test:8443"]);
+    Baseline::read(b"[]").unwrap_err();
+}
