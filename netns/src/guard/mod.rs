@@ -4,7 +4,6 @@
 //! The job cannot see the gateway at all. This is the second wall: no capability, no program to
 //! execute, no file to open, no process but the run's own to signal, and no debugger from the same user.
 
-mod filter;
 mod landlock;
 mod refused;
 
@@ -14,6 +13,7 @@ use nix::sys::prctl;
 
 use crate::error::{During, Result, Step};
 use crate::job::{Job, drop_capabilities, forget_bounding_set, is_root};
+use crate::syscall_filter::install;
 
 pub(crate) use landlock::version as landlock_version;
 
@@ -52,7 +52,9 @@ impl Guard {
     /// The kernel lacks system call filters, or one of the process's threads has a filter of its own.
     pub fn confine(&self, remaining: &Remaining<'_>) -> Result<()> {
         prctl::set_no_new_privs().during(Step::Credentials, "giving up new privileges")?;
-        filter::install(&self.filter).during(Step::Credentials, "filtering the gateway's system calls")?;
+        // All threads at once.
+        install(&self.filter, libc::SECCOMP_FILTER_FLAG_TSYNC)
+            .during(Step::Credentials, "filtering the gateway's system calls")?;
         landlock::restrict(remaining.readable.iter().map(PathBuf::as_path).chain(RANDOM.map(Path::new)));
         let kept = if remaining.keyboard && is_root() { KILL } else { 0 };
         drop_capabilities(kept).during(Step::Credentials, "dropping the gateway's capabilities")?;
@@ -91,7 +93,7 @@ mod tests {
         let mut host = fs::File::open("/etc/passwd").unwrap();
         let open = TcpListener::bind("127.0.0.1:0").unwrap();
         prctl::set_no_new_privs().unwrap();
-        filter::install(&refused::program(i32::MAX)).unwrap();
+        install(&refused::program(i32::MAX), libc::SECCOMP_FILTER_FLAG_TSYNC).unwrap();
         landlock::restrict(readable.iter().map(PathBuf::as_path));
         drop_capabilities(0).unwrap();
         let writing = OpenOptions::new().append(true).open("/dev/null");
