@@ -8,6 +8,7 @@
 mod enter;
 mod helper;
 mod jail;
+mod names;
 mod namespace;
 mod outcome;
 mod private_user;
@@ -22,6 +23,7 @@ mod dns;
 mod endurance;
 mod escapes;
 mod exit;
+mod frames;
 mod guard;
 mod http;
 mod ipv6;
@@ -34,9 +36,11 @@ mod other_jails;
 mod proof;
 mod proxy;
 mod reach;
+mod requests;
 mod sandbox;
 mod self_test;
 mod stderr;
+mod threat_model;
 mod tls;
 mod udp;
 mod unix_sockets;
@@ -82,7 +86,11 @@ fn main() -> ExitCode {
         endurance::add,
         other_jails::add,
         reach::add,
+        names::add,
+        requests::add,
+        frames::add,
         clients::add,
+        threat_model::add,
     ] {
         add(&mut suite);
     }
