@@ -28,6 +28,7 @@ mod guard;
 mod http;
 mod ipv6;
 mod keyboard;
+mod last_words;
 mod leaks;
 mod masks;
 mod modes;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         guard::add,
         proof::add,
         leaks::add,
+        last_words::add,
         wildcards::add,
         endurance::add,
         other_jails::add,

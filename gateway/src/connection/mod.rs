@@ -46,6 +46,8 @@ pub struct Accepted {
     pub original_dst: SocketAddr,
     /// The job's own address.
     pub peer: SocketAddr,
+    /// Dropped when all that the job said is on its way.
+    pub upload: Upload,
 }
 
 /// What all connections of a run share.
@@ -80,7 +82,7 @@ struct Connection<'a> {
 
 /// Serves a connection to its end.
 pub async fn serve(context: &Context, accepted: Accepted) {
-    let Accepted { stream, original_dst, .. } = accepted;
+    let Accepted { stream, original_dst, upload, .. } = accepted;
     // Requests and answers are small and each is waited for; the relay writes whole reads.
     let _ = stream.set_nodelay(true);
     let names = context.dns.names_of(original_dst.ip());
@@ -93,7 +95,7 @@ pub async fn serve(context: &Context, accepted: Accepted) {
         synthetic,
         tunnel: None,
         tunnelled: false,
-        upload: Some(context.uploads.begin()),
+        upload: Some(upload),
         started: Instant::now(),
     };
     connection.run(Vec::new()).await;

@@ -1,43 +1,38 @@
 //! The job's UDP other than DNS: relayed if a rule allows it, otherwise refused at once.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use dns::{Outcome, TooManyNames};
-use netns::net::{DatagramSocket, RawSender};
+use netns::net::{CapturedDatagram, DatagramSocket, RawSender};
 use policy::{Mode, Name, Reason, Request, Verdict};
+use tokio::io::unix::AsyncFd;
 
+use super::queue::OnDatagram;
 use crate::audit::{Event, Kind, Pending};
 use crate::connection::{Context, chain};
 use crate::packet;
 use crate::relay::udp::{Flows, Pair, Sent};
 use crate::upstream::Destination;
 
-const MAX_DATAGRAM: usize = 65_535;
+/// Handles what came on the sockets for UDP.
+pub struct Datagrams {
+    /// What all that the job does shares.
+    pub context: Context,
+    /// Where answers and refusals go out.
+    pub raw: Arc<RawSender>,
+    /// The flows of all sockets.
+    pub flows: Flows,
+}
 
-/// Serves one socket for as long as the run lasts.
-///
-/// # Errors
-/// The socket cannot be watched.
-pub async fn serve_udp(
-    socket: DatagramSocket,
-    context: Context,
-    raw: Arc<RawSender>,
-    flows: Flows,
-) -> io::Result<()> {
-    let socket = netns::watch(socket)?;
-    let mut buffer = vec![0; MAX_DATAGRAM];
-    loop {
-        let mut ready = socket.readable().await?;
-        let Ok(received) = ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) else { continue };
-        // A datagram without its destination belongs nowhere.
-        let Ok(datagram) = received else { continue };
+impl OnDatagram for Datagrams {
+    const LONGEST: usize = 65_535;
+
+    fn handle(&self, _: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, payload: &[u8]) {
         let pair = (datagram.peer, datagram.original_dst);
-        let payload = &buffer[..datagram.length];
-        if flows.send(pair, payload) == Sent::NoFlow {
-            begin(pair, payload, &context, &raw, &flows);
+        if self.flows.send(pair, payload) == Sent::NoFlow {
+            begin(pair, payload, &self.context, &self.raw, &self.flows);
         }
     }
 }
@@ -54,7 +49,7 @@ fn begin(pair: Pair, payload: &[u8], context: &Context, raw: &Arc<RawSender>, fl
         context.audit.record(event);
         return;
     }
-    flows.begin(pair, payload);
+    flows.begin(pair, payload, context.uploads.begin());
     tokio::spawn(run(pair, event, destination, context.clone(), raw.clone(), flows.clone()));
 }
 
