@@ -41,6 +41,7 @@ mod requests;
 mod sandbox;
 mod self_test;
 mod stderr;
+mod tampering;
 mod threat_model;
 mod tls;
 mod udp;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         unix_sockets::add,
         guard::add,
         proof::add,
+        tampering::add,
         leaks::add,
         last_words::add,
         wildcards::add,

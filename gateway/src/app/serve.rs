@@ -61,8 +61,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 // The command's probe waits for our answers, so it is not executed before this is done. A
                 // job that is gone has failed for a reason that the machine may have to be asked about.
                 if prepared {
-                    let readable = context.dns.files_to_read();
-                    guard.confine(&Remaining { readable: &readable, keyboard })?;
+                    guard.confine(Remaining { keyboard })?;
                     *confined = true;
                 }
                 let end = tokio::select! {
