@@ -70,7 +70,8 @@ fn look(stream: BorrowedFd<'_>) -> Kind {
 mod tests {
     use std::fs::File;
     use std::net::{TcpListener, TcpStream, UdpSocket};
-    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
     use nix::sys::socket::{SockFlag, SockProtocol, socket, socketpair};
 
@@ -106,8 +107,8 @@ mod tests {
         assert_eq!(verdict(UnixDatagram::pair().unwrap().0), Some(Unfit::Socket));
         assert_eq!(verdict(netlink.unwrap()), Some(Unfit::Socket));
         assert_eq!(verdict(fresh.unwrap()), Some(Unfit::Socket));
-        let name = std::os::linux::net::SocketAddrExt::from_abstract_name(b"cijail-net-streams-test");
-        assert_eq!(verdict(UnixListener::bind_addr(&name.unwrap()).unwrap()), Some(Unfit::Socket));
+        let name = SocketAddr::from_abstract_name("cijail-net-streams-test").unwrap();
+        assert_eq!(verdict(UnixListener::bind_addr(&name).unwrap()), Some(Unfit::Socket));
         assert_eq!(verdict(File::open("/").unwrap()), Some(Unfit::Directory));
     }
 }
