@@ -144,10 +144,11 @@ fn masks_cannot_be_unmounted(mode: Mode) {
                  mount -o remount,rw $place; mount --make-rprivate $place
              done
          done 2>/dev/null
-         mkdir -p below && mount --bind / below && mount --rbind / below
+         mkdir -p below over up work && mount --bind / below && mount --rbind / below
+         mount -t overlay -o lowerdir=/run,upperdir=up,workdir=work overlay over; mount -t overlay -o lowerdir=/:/tmp overlay over
          /usr/bin/python3 -c \"\
 import socket
-for path in ('/run/docker/engine', '{single}', 'below/run/docker/engine', 'below{single}', '/mnt/docker/engine', '/mnt/engine'):
+for path in ('/run/docker/engine', '{single}', 'below/run/docker/engine', 'below{single}', '/mnt/docker/engine', '/mnt/engine', 'over/docker/engine', 'over/run/docker/engine'):
     try: socket.socket(socket.AF_UNIX).connect(path); print('reached', path)
     except OSError: pass
 print('tried')\""
