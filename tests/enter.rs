@@ -1,7 +1,7 @@
-//! Gives the test process a machine of its own: user (when unprivileged), mount and PID namespaces.
+//! Gives the test process a machine of its own: user (when unprivileged), mount, PID and IPC namespaces.
 //!
-//! Whatever tests make, mounts, processes, files and namespaces, lives in these and is gone with the
-//! process, however it ends.
+//! Whatever tests make, mounts, processes, files, System V objects and namespaces, lives in these and is
+//! gone with the process, however it ends.
 
 use std::fs;
 use std::io;
@@ -23,6 +23,21 @@ struct Machine {
     /// A tmpfs that only this process and its children see.
     scratch: PathBuf,
     real_root: bool,
+    /// The namespaces that the tests were started in.
+    outside: [PathBuf; PRIVATE.len()],
+}
+
+/// The kinds of namespaces that the tests have of their own, whoever starts them.
+pub(crate) const PRIVATE: [&str; 3] = ["mnt", "pid", "ipc"];
+
+/// The calling process's namespaces of these kinds, by what names them.
+pub(crate) fn namespaces() -> [PathBuf; PRIVATE.len()] {
+    PRIVATE.map(|kind| fs::read_link(format!("/proc/self/ns/{kind}")).expect("/proc is there"))
+}
+
+/// The namespaces that the tests were started in.
+pub(crate) fn namespaces_outside() -> &'static [PathBuf; PRIVATE.len()] {
+    &MACHINE.get().expect("the tests run in their private machine").outside
 }
 
 /// Where the tests keep files; readable by every user.
@@ -53,14 +68,14 @@ pub(crate) fn toolchain() -> PathBuf {
 /// Must be called while the process has one thread. Ends the process where the machine cannot be made:
 /// a test that did not run must not look like one that passed.
 pub(crate) fn private_machine() {
-    let real_root = geteuid().is_root();
+    let (real_root, outside) = (geteuid().is_root(), namespaces());
     let entered = enter(real_root).and_then(|()| furnish());
     match entered {
         Ok(scratch) => {
-            MACHINE.set(Machine { scratch, real_root }).ok().expect("entered once");
+            MACHINE.set(Machine { scratch, real_root, outside }).ok().expect("entered once");
         }
         Err(error) => {
-            eprintln!("the tests need namespaces of their own (user, mount, pid): {error}");
+            eprintln!("the tests need namespaces of their own (user, mount, pid, ipc): {error}");
             eprintln!("run them as root, or allow unprivileged user namespaces");
             process::exit(101);
         }
@@ -71,7 +86,7 @@ fn enter(real_root: bool) -> io::Result<()> {
     if !real_root {
         become_namespace_root()?;
     }
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     fork_and_mirror(wait_for)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

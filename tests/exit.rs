@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::jail::Jail;
+use crate::jail::{Jail, quoted_binary};
 use crate::running::Terminal;
 use crate::suite::{Mode, Suite, both};
 use crate::wait::poll_for;
@@ -28,6 +28,7 @@ pub(crate) fn add(suite: &mut Suite) {
         stop_and_continue,
         interactive_shell,
         nothing_outlives_the_command,
+        descriptors_of_the_caller_are_closed,
     );
 }
 
@@ -90,6 +91,37 @@ fn streams_are_passed_on(mode: Mode) {
     // `total`, the three streams, and the directory that `ls` is reading.
     assert!(outcome.stdout.ends_with("\n5\n"), "no other descriptor comes along: {outcome}");
     Jail::new(&world, mode).env("FROM_OUTSIDE", "a b").shell("echo $FROM_OUTSIDE").assert_stdout("a b\n");
+}
+
+/// A listening socket, a connection that is open already, and a directory beneath which are the host's files.
+fn descriptors_of_the_caller_are_closed(mode: Mode) {
+    const INSIDE: &str = "\
+import os, socket
+for number in range(3, 1024):
+    try: print(number, os.readlink('/proc/self/fd/%d' % number))
+    except OSError: pass
+try: socket.socket(fileno=7).send(b'secret'); print('sent')
+except OSError: print('closed')
+";
+    let world = World::new();
+    let around = |command: &str| {
+        format!(
+            "import os, socket, subprocess\n\
+             listening = socket.create_server(('127.0.0.1', 0))\n\
+             connected = socket.create_connection(('198.51.100.66', 80))\n\
+             directory = os.open('/', os.O_RDONLY)\n\
+             passed = {{3: listening.fileno(), 7: connected.fileno(), 250: directory}}\n\
+             moved = {{number: os.dup2(os.dup(one), 900 + number) for number, one in passed.items()}}\n\
+             for number, one in moved.items(): os.dup2(one, number)\n\
+             subprocess.run({command} + ['/usr/bin/python3', '-c', {INSIDE:?}], pass_fds=tuple(passed), check=True)\n"
+        )
+    };
+    let direct = Jail::direct(&world, mode);
+    let jailed = direct.python(&around(&format!("['{}', 'run', '-q', '--']", quoted_binary())));
+    jailed.assert_success().assert_stdout("closed\n");
+    assert!(!world.attacker().heard(b"secret") && !world.wire().saw_bytes(b"secret"));
+    direct.python(&around("[]")).assert_success().assert_says("sent");
+    assert!(poll_for(SOON, || world.attacker().heard(b"secret").then_some(())).is_some());
 }
 
 fn signals_are_passed_on(mode: Mode) {

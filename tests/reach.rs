@@ -97,6 +97,15 @@ for port in [*range(1, 53), *range(54, 1100), 2375, 3128, 8080, 9050, 15000, 619
         answer = s.recv(99)
         if answer and b'403' not in answer and b'400' not in answer: print(port, answer)
     except OSError: pass
+for port in [*range(1, 53), *range(54, 1100), 5353, 15000, 61999]:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(3)
+    try:
+        s.connect((own, port))
+        s.send(b'x')
+        print('udp', port, s.recv(99))
+    except ConnectionRefusedError: pass
+    except OSError as error: print('udp', port, error)
 print('scanned')
 ";
     Jail::new(&world, mode).python(script).assert_success().assert_stdout("scanned\n");

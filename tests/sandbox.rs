@@ -6,6 +6,7 @@ use nix::unistd::ttyname;
 
 use crate::enter;
 use crate::jail::{Jail, quoted_binary};
+use crate::private_user::UID;
 use crate::suite::{Mode, Suite, both, once};
 use crate::world::World;
 
@@ -19,6 +20,7 @@ pub(crate) fn add(suite: &mut Suite) {
         terminal_has_a_name,
         shared_memory_is_private,
         doctor_finds_nothing_missing,
+        cgroups_are_read_only,
     );
     once!(suite, root_has_few_devices, root_plants_no_cron_job, root_writes_to_copies);
     #[cfg(target_arch = "x86_64")]
@@ -146,6 +148,27 @@ fn shared_memory_is_private(mode: Mode) {
 fn doctor_finds_nothing_missing(mode: Mode) {
     let world = World::new();
     Jail::bare(&world, mode).run(["doctor"]).assert_success();
+}
+
+/// Whoever may write in a cgroup can stop and end the processes in it. The directory is one of the test's own,
+/// which the job's user may write.
+fn cgroups_are_read_only(mode: Mode) {
+    let world = World::new();
+    let binary = quoted_binary();
+    let user = if mode == Mode::Rootless && enter::as_real_root() {
+        format!("setpriv --reuid {UID} --regid {UID} --clear-groups")
+    } else {
+        String::new()
+    };
+    let script = format!(
+        "mount -t tmpfs -o mode=777 none /sys/fs/cgroup && echo 0 >/sys/fs/cgroup/cgroup.kill && \
+         chmod 666 /sys/fs/cgroup/cgroup.kill || exit 9; \
+         {user} {binary} run -q -- sh -c 'cat /sys/fs/cgroup/cgroup.kill; echo 1 >/sys/fs/cgroup/cgroup.kill; \
+         mkdir /sys/fs/cgroup/own; mount -o remount,rw /sys; unshare -Urm mount -o remount,rw,bind /sys/fs/cgroup; \
+         unshare -Urm umount /sys; true'; cat /sys/fs/cgroup/cgroup.kill; ls /sys/fs/cgroup"
+    );
+    let outcome = Jail::direct(&world, Mode::Root).run(["unshare", "-m", "sh", "-c", &script]);
+    outcome.assert_success().assert_stdout("0\n0\ncgroup.kill\n");
 }
 
 fn root_has_few_devices() {

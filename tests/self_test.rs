@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::enter;
 use crate::jail::{Jail, uid};
 use crate::suite::{Mode, Suite, both, once};
 use crate::wait::patience;
@@ -23,7 +24,15 @@ pub(crate) fn add(suite: &mut Suite) {
         leaks_are_found,
         black_holes_are_silent,
     );
-    once!(suite, deadline_kills, worlds_are_cheap);
+    once!(suite, deadline_kills, worlds_are_cheap, machine_is_private);
+}
+
+/// What tests mount, start and leave in shared memory is not the machine's.
+fn machine_is_private() {
+    let pairs = enter::namespaces().into_iter().zip(enter::namespaces_outside());
+    for (own, outside) in pairs {
+        assert_ne!(own, *outside);
+    }
 }
 
 fn user_and_privileges(mode: Mode) {

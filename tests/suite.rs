@@ -1,5 +1,7 @@
 //! The list of tests: a test that takes a [`Mode`] is run, and named, once as root and once rootless.
 
+use std::collections::BTreeSet;
+
 use libtest_mimic::Trial;
 
 /// Who runs `cijail-net`.
@@ -39,11 +41,20 @@ impl Suite {
         }
     }
 
-    pub(crate) fn once(&mut self, path: &str, test: fn()) {
+    pub(crate) fn once(&mut self, path: &str, test: impl FnOnce() + Send + 'static) {
         self.trials.push(Trial::test(without_crate(path), move || {
             test();
             Ok(())
         }));
+    }
+
+    /// The names so far, without who runs them.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let bare = |name: &str| match name.rsplit_once("::") {
+            Some((test, mode)) if Mode::BOTH.iter().any(|known| known.name() == mode) => test.to_owned(),
+            _ => name.to_owned(),
+        };
+        self.trials.iter().map(|trial| bare(trial.name())).collect()
     }
 
     pub(crate) fn into_trials(self) -> Vec<Trial> {

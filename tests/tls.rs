@@ -17,6 +17,7 @@ pub(crate) fn add(suite: &mut Suite) {
         allowed_name_at_the_attackers_address,
         foreign_name_at_an_allowed_address,
         no_name_at_all,
+        empty_name,
         hello_in_pieces,
         other_port,
         deny_wins,
@@ -110,6 +111,42 @@ except OSError as error:
         "{outcome}"
     );
     Jail::direct(&world, mode).python(script).assert_stdout("connected\n");
+}
+
+/// A server name extension that has a name of no letters, and one without any.
+fn empty_name(mode: Mode) {
+    let world = World::new();
+    let site = world.site("good.test");
+    let script = "\
+import socket, ssl, struct
+into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+tls = ssl.create_default_context().wrap_bio(into, out, server_hostname='abcdefgh.test')
+try: tls.do_handshake()
+except ssl.SSLWantReadError: pass
+hello = out.read()
+start = hello.index(b'abcdefgh.test') - 9
+for extension in (b'\\0\\0\\0\\5\\0\\3\\0\\0\\0', b'\\0\\0\\0\\2\\0\\0', b'\\0\\0\\0\\0'):
+    shorter = 22 - len(extension)
+    body = hello[5:start] + extension + hello[start + 22:]
+    # The lengths of the handshake message and of its extensions, which follow session, suites and compression.
+    at = 38 + 1 + body[38]
+    at += 2 + int.from_bytes(body[at:at + 2], 'big')
+    at += 1 + body[at]
+    total = int.from_bytes(body[at:at + 2], 'big') - shorter
+    body = body[:1] + (len(body) - 4).to_bytes(3, 'big') + body[4:at] + struct.pack('>H', total) + body[at + 2:]
+    s = socket.create_connection(('good.test', 443), 3)
+    s.settimeout(3)
+    s.sendall(hello[:3] + struct.pack('>H', len(body)) + body)
+    try: print('alert' if s.recv(100)[:1] == b'\\x15' else 'answered')
+    except OSError: print('reset')
+";
+    let outcome = Jail::new(&world, mode).allow("good.test").python(script);
+    outcome.assert_success();
+    assert!(!outcome.stdout.contains("answered"), "{outcome}");
+    let malformed =
+        outcome.denied().iter().filter(|event| event.reason.as_deref() == Some("malformed")).count();
+    assert_eq!(malformed, 3, "{outcome}");
+    assert_eq!(site.connections(), 0);
 }
 
 /// Makes a ClientHello for a name, with `size` bytes of protocol names, sends it to good.test in a certain way, and

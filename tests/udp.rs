@@ -16,6 +16,8 @@ pub(crate) fn add(suite: &mut Suite) {
         suite,
         allowed_pair_is_relayed,
         other_datagrams_stay_inside,
+        every_call_that_sends,
+        odd_destinations_are_told,
         quic_is_refused_at_once,
         quic_by_rule,
         echo_requests_stay_inside,
@@ -75,6 +77,91 @@ fn other_datagrams_stay_inside(mode: Mode) {
     Jail::new(&world, mode).allow("time.test:123/udp").run(send(&[&other_port]));
     assert!(!world.wire().saw_bytes(b"secret"));
     Jail::direct(&world, mode).run(send(&["198.51.100.66:123"])).assert_stdout("secret\n");
+}
+
+/// Addresses of groups, of nobody and beside the link: none is dropped unseen.
+fn odd_destinations_are_told(mode: Mode) {
+    let world = World::new();
+    let addresses = [
+        "0.1.2.3",
+        "192.0.0.0",
+        "192.0.0.7",
+        "192.0.0.3",
+        "224.0.0.9",
+        "239.1.2.3",
+        "240.0.0.1",
+        "255.255.255.255",
+        "169.254.1.1",
+        "ff02::9",
+        "ff05::9",
+        "ff0e::9",
+        "100::9",
+        "64:ff9b::c633:6442",
+    ];
+    let script = format!(
+        "import socket, time\n\
+         for address in {addresses:?}:\n\
+         \x20   family = socket.AF_INET6 if ':' in address else socket.AF_INET\n\
+         \x20   s = socket.socket(family, socket.SOCK_DGRAM)\n\
+         \x20   s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n\
+         \x20   scope = '%eth0' if address[:4] == 'ff02' else ''\n\
+         \x20   s.sendto(b'secret', socket.getaddrinfo(address + scope, 9, family, socket.SOCK_DGRAM)[0][4])\n\
+         time.sleep(0.3)\n"
+    );
+    let outcome = Jail::new(&world, mode).allow("good.test").python(&script);
+    outcome.assert_success();
+    let told = |address: &&&str| outcome.denied().iter().any(|event| event.dst.as_deref() == Some(**address));
+    let untold: Vec<_> = addresses.iter().filter(|address| !told(address)).collect();
+    assert!(untold.is_empty(), "{untold:?}: {outcome}");
+    assert!(!world.wire().saw_bytes(b"secret"));
+    world.assert_attacker_saw_nothing();
+}
+
+/// One datagram by each call there is.
+fn every_call_that_sends(mode: Mode) {
+    let world = World::new();
+    let script = "\
+import ctypes, socket
+libc = ctypes.CDLL(None, use_errno=True)
+class Part(ctypes.Structure): _fields_ = [('base', ctypes.c_char_p), ('length', ctypes.c_size_t)]
+class Message(ctypes.Structure):
+    _fields_ = [('name', ctypes.c_void_p), ('namelen', ctypes.c_uint), ('parts', ctypes.POINTER(Part)), ('count', ctypes.c_size_t),
+                ('control', ctypes.c_void_p), ('controllen', ctypes.c_size_t), ('flags', ctypes.c_int), ('sent', ctypes.c_uint)]
+def to(port): return ('198.51.100.66', port)
+def connected(port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect(to(port))
+    return s
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'secret', to(1001))
+connected(1002).send(b'secret')
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b'sec', b'ret'], [], 0, to(1003))
+import os
+four, five, six, seven = (connected(port) for port in range(1004, 1008))
+os.write(four.fileno(), b'secret')
+os.writev(five.fileno(), [b'sec', b'ret'])
+two = (Message * 2)()
+part = Part(b'secret', 6)
+for message in two: message.parts, message.count = ctypes.pointer(part), 1
+# The refusal of the first may be the answer to the second.
+assert libc.sendmmsg(six.fileno(), two, 2, 0) >= 1
+file = os.memfd_create('x'); os.write(file, b'secret')
+os.sendfile(seven.fileno(), file, 0, 6)
+socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b'secret', ('::ffff:198.51.100.66', 1008))
+udplite = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 136)
+udplite.sendto(b'secret', to(1009))
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', to(1010))
+print('sent')
+import time; time.sleep(0.3)
+";
+    let outcome = Jail::new(&world, mode).allow("good.test").python(script);
+    outcome.assert_success().assert_stdout("sent\n");
+    for port in (1001..=1008).chain([1010]) {
+        let told = outcome.denied().iter().any(|event| event.kind == "udp" && event.port == Some(port));
+        assert!(told, "port {port}: {outcome}");
+    }
+    assert!(outcome.denied().iter().any(|event| event.kind == "other"), "UDP-Lite: {outcome}");
+    assert!(!world.wire().saw_bytes(b"secret"));
+    world.assert_attacker_saw_nothing();
 }
 
 fn quic_is_refused_at_once(mode: Mode) {
@@ -160,7 +247,9 @@ fn packets_without_a_record_are_counted(mode: Mode) {
     let untold: Vec<&str> =
         details.filter_map(|detail| detail.strip_suffix(" packets were dropped without a record")).collect();
     assert_eq!(untold.len(), 1, "{outcome}");
-    assert_eq!(flows + untold[0].parse::<u64>().unwrap(), FLOWS, "{outcome}");
+    // What the job's kernel tells its neighbours of its own accord is not known as such without a record.
+    let total = flows + untold[0].parse::<u64>().unwrap();
+    assert!((FLOWS..FLOWS + 4).contains(&total), "{total}: {outcome}");
     outcome.assert_says(&format!("deny other ({} packets were dropped without a record) limit", untold[0]));
     assert!(!world.wire().saw_bytes(b"secret"));
 }

@@ -52,7 +52,7 @@ enum Decision<'a> {
 }
 
 impl Dns {
-    /// `own` are the gateway's addresses at which every job may ask. Opens and reads nothing.
+    /// `own` are the gateway's addresses at which every job may ask. Reads the host's files.
     pub fn new(policy: Arc<Policy>, own: Vec<IpAddr>, files: HostFiles) -> Dns {
         let (limits, settings) = (policy.limits(), policy.dns());
         let synthetic = settings.answers == Answers::Synthetic;
@@ -66,11 +66,6 @@ impl Dns {
             slots: Semaphore::new(limits.dns_inflight),
             policy,
         }
-    }
-
-    /// Files and directories that are opened only when the first question goes upstream.
-    pub fn files_to_read(&self) -> Vec<std::path::PathBuf> {
-        self.upstream.files_to_read()
     }
 
     /// Answers a message that the job sent to `asked`.

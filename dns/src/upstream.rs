@@ -1,7 +1,7 @@
 //! Asks the real resolvers: the host's, the policy's, or one server that the job named.
 //!
-//! Nothing is read before the first question, as most of a short job's start-up budget would go into
-//! it. Questions are sent one for one: no search list, and no question for the
+//! The host's files are read at once, as the job may be able to write them. What they mean is found out
+//! by the first question: most of a short job's start-up budget would go into it. Questions are sent one for one: no search list, and no question for the
 //! target of a CNAME, so that only decided names are ever asked for.
 
 mod files;
@@ -22,8 +22,8 @@ use policy::Resolver;
 use tokio::sync::OnceCell;
 
 pub use self::files::HostFiles;
-use self::files::OpenFiles;
-use self::pool::{Pool, configure, host_tls, no_tls, plain, pool};
+use self::files::Texts;
+use self::pool::{Pool, Roots, configure, host_roots, no_tls, plain, pool, tls};
 use crate::response::Rcode;
 
 /// Resolution as a whole; below the five seconds after which glibc asks again.
@@ -56,7 +56,10 @@ pub(crate) struct Reply {
 }
 
 pub(crate) struct Upstream {
-    files: OpenFiles,
+    files: HostFiles,
+    texts: Texts,
+    /// Whom to trust, if a resolver has to show a certificate.
+    roots: Option<Result<Roots, AskError>>,
     resolvers: Vec<Resolver>,
     in_flight: usize,
     main: OnceCell<Result<Pool, AskError>>,
@@ -66,8 +69,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(files: HostFiles, resolvers: Vec<Resolver>, in_flight: usize) -> Upstream {
+        let encrypted = resolvers.iter().any(|resolver| !matches!(resolver, Resolver::Plain { .. }));
         Upstream {
-            files: files.open(),
+            texts: files.read(),
+            roots: encrypted.then(|| host_roots(&files.roots)),
+            files,
             resolvers,
             in_flight,
             main: OnceCell::new(),
@@ -84,7 +90,7 @@ impl Upstream {
                 if let Some(reply) = self.host_file(&query).await {
                     return Ok(reply);
                 }
-                self.main.get_or_init(|| self.connect_once()).await.clone()?
+                self.main.get_or_init(async || self.connect_once()).await.clone()?
             }
         };
         tokio::time::timeout(DEADLINE, ask(&pool, query)).await.unwrap_or(Err(AskError::Timeout))
@@ -92,7 +98,7 @@ impl Upstream {
 
     /// What the host's file of names says, if it knows the name.
     async fn host_file(&self, query: &Query) -> Option<Reply> {
-        let hosts = self.hosts.get_or_init(async || self.files.read_hosts()).await;
+        let hosts = self.hosts.get_or_init(async || self.texts.hosts()).await;
         let addresses = [RecordType::A, RecordType::AAAA];
         if !addresses.contains(&query.query_type()) {
             return None;
@@ -108,33 +114,27 @@ impl Upstream {
     }
 
     /// Says what is wrong once; every question fails afterwards.
-    async fn connect_once(&self) -> Result<Pool, AskError> {
-        self.connect().await.inspect_err(|error| {
+    fn connect_once(&self) -> Result<Pool, AskError> {
+        self.connect().inspect_err(|error| {
             let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
             tracing::warn!("{error}{}", cause.unwrap_or_default());
         })
     }
 
-    async fn connect(&self) -> Result<Pool, AskError> {
+    fn connect(&self) -> Result<Pool, AskError> {
         if self.resolvers.is_empty() {
-            let addresses = self.files.resolvers();
+            let addresses = self.texts.resolvers();
             if addresses.is_empty() {
-                return Err(AskError::NoResolver(self.files.resolv_conf_path.clone()));
+                return Err(AskError::NoResolver(self.files.resolv_conf.clone()));
             }
             let servers = addresses.into_iter().map(|address| plain(SocketAddr::new(address, 53)));
             return Ok(pool(servers.collect(), no_tls()?, self.in_flight));
         }
-        let tls = if self.encrypted() { host_tls(self.files.roots.clone()).await? } else { no_tls()? };
+        let tls = match &self.roots {
+            Some(roots) => tls(roots.clone()?)?,
+            None => no_tls()?,
+        };
         Ok(pool(self.resolvers.iter().map(configure).collect(), tls, self.in_flight))
-    }
-
-    /// Files and directories that the first question reads besides those that are open.
-    pub(crate) fn files_to_read(&self) -> Vec<PathBuf> {
-        if self.encrypted() { self.files.certificates() } else { Vec::new() }
-    }
-
-    fn encrypted(&self) -> bool {
-        self.resolvers.iter().any(|resolver| !matches!(resolver, Resolver::Plain { .. }))
     }
 
     fn server(&self, server: SocketAddr) -> Result<Pool, AskError> {

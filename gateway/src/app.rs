@@ -12,6 +12,7 @@ use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use netns::job::streams::Unfit as UnfitStream;
 use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, default_masks, own_directory};
 use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
@@ -71,6 +72,17 @@ pub enum AppError {
     /// The set-up failed, and this is what the machine lacks for it.
     #[error(transparent)]
     Unfit(Box<Unfit>),
+    /// The caller's own stream would let the job out.
+    #[error("{} is {}; put a pipe in between, as in `... | cat`", STREAMS[*number], match what {
+        UnfitStream::Socket => "a socket that the job could connect to anybody",
+        UnfitStream::Directory => "a directory, from which the job could reach what is masked",
+    })]
+    Stream {
+        /// Which one.
+        number: usize,
+        /// What it is.
+        what: UnfitStream,
+    },
     /// Another user was asked for without the right to become one.
     #[error("--user needs root")]
     UserNeedsRoot,
@@ -102,6 +114,8 @@ pub enum AppError {
     Log(#[from] LogError),
 }
 
+const STREAMS: [&str; 3] = ["standard input", "standard output", "standard error"];
+
 /// Runs the job to its end and returns the exit status for the caller.
 ///
 /// # Errors
@@ -119,6 +133,9 @@ struct ProcessState {
 }
 
 fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
+    if let Some((number, what)) = netns::job::streams::unfit() {
+        return Err(AppError::Stream { number, what });
+    }
     let privilege = netns::acquire()?;
     state.held = Some(privilege);
     if plan.user.is_some() && privilege != netns::Privilege::Root {

@@ -12,6 +12,7 @@ mod limits;
 pub mod net;
 mod pipe;
 mod room;
+mod syscall_filter;
 mod userns;
 mod watch;
 

@@ -64,22 +64,26 @@ pub(super) fn configure(resolver: &Resolver) -> NameServerConfig {
     named(resolver.address(), vec![protocols])
 }
 
-/// TLS that trusts the host's roots. Reading them takes milliseconds, so off the runtime's thread.
-pub(super) async fn host_tls(extra: Vec<PathBuf>) -> Result<TlsConfig, AskError> {
-    let read = move || {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        for file in extra {
-            let read = CertificateDer::pem_file_iter(&file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            roots.add_parsable_certificates(read.map_err(|error| AskError::Tls(Arc::new(error)))?);
-        }
-        match found.errors.into_iter().next() {
-            Some(error) if roots.is_empty() => Err(AskError::Tls(Arc::new(error))),
-            _ => Ok(roots),
-        }
-    };
-    let roots = tokio::task::spawn_blocking(read).await.map_err(|error| AskError::Tls(Arc::new(error)))??;
+/// Certificates that are trusted.
+pub(super) type Roots = Arc<rustls::RootCertStore>;
+
+/// The host's roots and those of these files, which takes milliseconds.
+pub(super) fn host_roots(extra: &[PathBuf]) -> Result<Roots, AskError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    for file in extra {
+        let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        roots.add_parsable_certificates(read.map_err(|error| AskError::Tls(Arc::new(error)))?);
+    }
+    match found.errors.into_iter().next() {
+        Some(error) if roots.is_empty() => Err(AskError::Tls(Arc::new(error))),
+        _ => Ok(Arc::new(roots)),
+    }
+}
+
+/// TLS that trusts these.
+pub(super) fn tls(roots: Roots) -> Result<TlsConfig, AskError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -10,7 +10,6 @@ use netns::guard::{Guard, Remaining};
 use netns::job::Job;
 use netns::net::{Building, GATEWAY_V4, GATEWAY_V6, Network};
 use policy::Policy;
-use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
@@ -19,7 +18,9 @@ use super::{AppError, proof};
 use crate::audit::Audit;
 use crate::connection::{Context, Interception};
 use crate::intercept::{Intercept, InterceptError, Outline};
-use crate::listener::{Drops, serve_dns, serve_loopback, serve_tcp, serve_udp};
+use crate::listener::{
+    Captured, Datagrams, Drops, Loopback, Questions, Queue, serve_connections, serve_datagrams,
+};
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
 use crate::upstream::{Dialer, ParentProxies};
@@ -76,12 +77,11 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let context = context(policy, proxies, audit, uploads.clone(), interception);
                 job.go(&network)?;
                 let attempts = std::mem::take(&mut network.proof);
-                let mut drops = listen(network, &context).map_err(AppError::Gateway)?;
+                let (queues, mut drops) = listen(network, &context).map_err(AppError::Gateway)?;
                 // The command's probe waits for our answers, so it is not executed before this is done. A
                 // job that is gone has failed for a reason that the machine may have to be asked about.
                 if prepared {
-                    let readable = context.dns.files_to_read();
-                    guard.confine(&Remaining { readable: &readable, keyboard })?;
+                    guard.confine(Remaining { keyboard })?;
                     *confined = true;
                 }
                 let end = tokio::select! {
@@ -89,6 +89,8 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                     error = drops.serve() => Err(AppError::Gateway(error)),
                     error = proof::run(&attempts) => Err(error.into()),
                 };
+                // What the job said last may have come with its end.
+                queues.iter().for_each(|queue| queue.read_to_the_end());
                 drops.finish();
                 let end = end.inspect_err(|_| supervisor.take_back_terminal())?;
                 tokio::select! {
@@ -122,24 +124,28 @@ fn context(
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.
-fn listen(network: Network, context: &Context) -> io::Result<Drops> {
+fn listen(network: Network, context: &Context) -> io::Result<(Vec<Arc<dyn Queue>>, Drops)> {
+    let mut queues = Vec::new();
     let slots = Arc::new(Semaphore::new(context.policy.limits().connections));
     for listener in network.tcp {
-        let listener = TcpListener::from_std(listener)?;
-        tokio::spawn(serve_tcp(listener, context.clone(), slots.clone()));
+        let handler = Captured { context: context.clone(), slots: slots.clone() };
+        queues.push(serve_connections(listener, context.audit.clone(), handler)?);
     }
     for socket in network.dns {
-        tokio::spawn(serve_dns(socket, context.dns.clone(), context.audit.clone()));
+        let (dns, audit, uploads) = (context.dns.clone(), context.audit.clone(), context.uploads.clone());
+        queues.push(serve_datagrams(socket, Questions { dns, audit, uploads })?);
     }
     let raw = Arc::new(network.raw);
     let flows = Flows::default();
     for socket in network.udp {
-        tokio::spawn(serve_udp(socket, context.clone(), raw.clone(), flows.clone()));
+        let handler = Datagrams::new(context.clone(), raw.clone(), flows.clone());
+        queues.push(serve_datagrams(socket, handler)?);
     }
     for offered in network.loopback {
-        tokio::spawn(serve_loopback(offered, context.clone()));
+        let handler = Loopback { context: context.clone(), port: offered.port };
+        queues.push(serve_connections(offered.listener, context.audit.clone(), handler)?);
     }
-    Drops::new(network.drops, context.audit.clone())
+    Ok((queues, Drops::new(network.drops, context.audit.clone())?))
 }
 
 /// The ports of the host's loopback that the job gets on its own: those of the rules, and with

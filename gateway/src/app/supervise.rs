@@ -110,10 +110,12 @@ impl<'a> Supervisor<'a> {
         Ok(End { status, keyboard, terminal: self.held_terminal() })
     }
 
-    /// Until somebody sends us a signal.
+    /// Until somebody sends us a signal that would end a program.
     pub(super) async fn signalled(&mut self) {
+        let harmless =
+            [signals::TERMINAL_STOP, signals::CONTINUE, SignalKind::window_change().as_raw_value()];
         // The channel is open as long as we are.
-        let _ = self.signals.recv().await;
+        while self.signals.recv().await.is_some_and(|signal| harmless.contains(&signal)) {}
     }
 
     /// Takes the terminal from a job that is about to be killed.

@@ -50,6 +50,8 @@ pub struct Accepted {
     pub original_dst: SocketAddr,
     /// The job's own address.
     pub peer: SocketAddr,
+    /// Dropped when all that the job said is on its way.
+    pub upload: Upload,
 }
 
 /// What all connections of a run share.
@@ -88,7 +90,7 @@ struct Connection<'a> {
 
 /// Serves a connection to its end.
 pub async fn serve(context: &Context, accepted: Accepted) {
-    let Accepted { stream, original_dst, .. } = accepted;
+    let Accepted { stream, original_dst, upload, .. } = accepted;
     // Requests and answers are small and each is waited for; the relay writes whole reads.
     let _ = stream.set_nodelay(true);
     let names = context.dns.names_of(original_dst.ip());
@@ -101,7 +103,7 @@ pub async fn serve(context: &Context, accepted: Accepted) {
         synthetic,
         tunnel: None,
         tunnelled: false,
-        upload: Some(context.uploads.begin()),
+        upload: Some(upload),
         started: Instant::now(),
     };
     connection.run(Vec::new()).await;

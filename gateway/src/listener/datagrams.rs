@@ -1,14 +1,15 @@
 //! The job's UDP other than DNS: relayed if a rule allows it, otherwise refused at once.
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use dns::{Outcome, TooManyNames};
-use netns::net::{DatagramSocket, RawSender};
+use netns::net::{CapturedDatagram, DatagramSocket, RawSender};
 use policy::{Mode, Name, Reason, Request, Verdict};
+use tokio::io::unix::AsyncFd;
 
+use super::queue::OnDatagram;
 use super::refusals::Refusals;
 use crate::audit::{Event, Kind, Pending};
 use crate::connection::{Context, chain};
@@ -16,30 +17,30 @@ use crate::packet;
 use crate::relay::udp::{Flows, Pair, Sent};
 use crate::upstream::Destination;
 
-const MAX_DATAGRAM: usize = 65_535;
-
-/// Serves one socket for as long as the run lasts.
-///
-/// # Errors
-/// The socket cannot be watched.
-pub async fn serve_udp(
-    socket: DatagramSocket,
+/// Handles what came on the sockets for UDP.
+pub struct Datagrams {
     context: Context,
     raw: Arc<RawSender>,
     flows: Flows,
-) -> io::Result<()> {
-    let socket = netns::watch(socket)?;
-    let mut buffer = vec![0; MAX_DATAGRAM];
-    let mut refusals = Refusals::new(context.policy.limits().udp_idle_timeout);
-    loop {
-        let mut ready = socket.readable().await?;
-        let Ok(received) = ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) else { continue };
-        // A datagram without its destination belongs nowhere.
-        let Ok(datagram) = received else { continue };
+    refusals: Mutex<Refusals>,
+}
+
+impl Datagrams {
+    /// For one socket. Answers and refusals go out by `raw`; `flows` are those of all sockets.
+    pub fn new(context: Context, raw: Arc<RawSender>, flows: Flows) -> Datagrams {
+        let refusals = Mutex::new(Refusals::new(context.policy.limits().udp_idle_timeout));
+        Datagrams { context, raw, flows, refusals }
+    }
+}
+
+impl OnDatagram for Datagrams {
+    const LONGEST: usize = 65_535;
+
+    fn handle(&self, _: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, payload: &[u8]) {
         let pair = (datagram.peer, datagram.original_dst);
-        let payload = &buffer[..datagram.length];
-        if flows.send(pair, payload) == Sent::NoFlow {
-            begin(pair, payload, &context, &raw, &flows, &mut refusals);
+        if self.flows.send(pair, payload) == Sent::NoFlow {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            begin(pair, payload, &self.context, &self.raw, &self.flows, &mut refusals);
         }
     }
 }
@@ -65,7 +66,7 @@ fn begin(
         }
         return;
     }
-    flows.begin(pair, payload);
+    flows.begin(pair, payload, context.uploads.begin());
     tokio::spawn(run(pair, event, destination, context.clone(), raw.clone(), flows.clone()));
 }
 

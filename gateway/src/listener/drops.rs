@@ -14,6 +14,8 @@ use crate::frame::{self, Dropped};
 
 /// Octets of one read from the kernel.
 const READ: usize = 64 * 1024;
+/// Reads when the job has ended: more than the kernel lets wait, as nobody sends any more.
+const MOST_AT_THE_END: usize = 65_536;
 /// Flows that get an event of their own.
 const MAX_FLOWS: usize = 4096;
 
@@ -60,7 +62,11 @@ impl Drops {
     /// Reads what is left once the job has ended, and tells how many packets were dropped without an event that
     /// explains them: more flows than can be told, or records that found the socket full.
     pub fn finish(mut self) {
-        while read(self.log.get_ref(), &mut self.buffer, &mut self.tally).is_ok() {}
+        for _ in 0..MOST_AT_THE_END {
+            if read(self.log.get_ref(), &mut self.buffer, &mut self.tally).is_err() {
+                break;
+            }
+        }
         // The numbers show what is missing between two records, the socket also what is missing after the last.
         let overflowed = self.log.get_ref().overflowed().unwrap_or(0);
         let unexplained = self.tally.missing.max(overflowed) + self.tally.untold;

@@ -3,10 +3,12 @@
 mod datagrams;
 mod drops;
 mod names;
+mod queue;
 mod refusals;
 mod streams;
 
-pub use datagrams::serve_udp;
+pub use datagrams::Datagrams;
 pub use drops::Drops;
-pub use names::serve_dns;
-pub use streams::{serve_loopback, serve_tcp};
+pub use names::Questions;
+pub use queue::{Queue, serve_connections, serve_datagrams};
+pub use streams::{Captured, Loopback};

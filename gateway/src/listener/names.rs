@@ -1,41 +1,40 @@
 //! Brings the job's DNS questions to the DNS, and its answers back from the server that was meant.
 
-use std::io;
 use std::sync::Arc;
 
 use dns::{Answered, Dns, DnsRecord, Transport};
 use netns::net::{CapturedDatagram, DatagramSocket};
 use tokio::io::unix::AsyncFd;
 
+use super::queue::OnDatagram;
 use crate::audit::{Audit, Event, Kind};
+use crate::relay::Uploads;
 
-/// Octets of a question; more is never a question over UDP.
-const MAX_QUESTION: usize = 4096;
+/// Handles what came on the sockets for questions.
+pub struct Questions {
+    /// Who answers.
+    pub dns: Arc<Dns>,
+    /// The log.
+    pub audit: Audit,
+    /// What the job's end waits for: each question has its event.
+    pub uploads: Uploads,
+}
 
-/// Answers from one socket for as long as the run lasts.
-///
-/// # Errors
-/// The socket cannot be watched.
-pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit) -> io::Result<()> {
-    let socket = Arc::new(netns::watch(socket)?);
-    let mut buffer = vec![0; MAX_QUESTION];
-    loop {
-        let mut ready = socket.readable().await?;
-        let Ok(received) = ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) else { continue };
-        // A datagram without its destination cannot be answered; the next one can.
-        let Ok(datagram) = received else { continue };
-        let query = &buffer[..datagram.length];
-        match dns.answer_now(query, datagram.original_dst, Transport::Udp) {
-            Some(answered) => finish(&socket, datagram, answered, &audit),
-            None => {
-                let (socket, dns, audit, query) =
-                    (socket.clone(), dns.clone(), audit.clone(), query.to_vec());
-                tokio::spawn(async move {
-                    let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
-                    finish(&socket, datagram, answered, &audit);
-                });
-            }
+impl OnDatagram for Questions {
+    /// More is never a question over UDP.
+    const LONGEST: usize = 4096;
+
+    fn handle(&self, socket: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, query: &[u8]) {
+        if let Some(answered) = self.dns.answer_now(query, datagram.original_dst, Transport::Udp) {
+            return finish(socket, datagram, answered, &self.audit);
         }
+        let (socket, dns, audit) = (socket.clone(), self.dns.clone(), self.audit.clone());
+        let (query, upload) = (query.to_vec(), self.uploads.begin());
+        tokio::spawn(async move {
+            let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
+            finish(&socket, datagram, answered, &audit);
+            drop(upload);
+        });
     }
 }
 

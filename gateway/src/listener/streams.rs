@@ -1,47 +1,52 @@
-//! Accepts the job's TCP connections, at any address and port.
+//! The job's TCP connections, at any address and port.
 
 use std::future::ready;
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dns::serve_stream;
-use netns::net::{LoopbackListener, is_gateway, is_probe};
+use netns::net::{is_gateway, is_probe};
 use policy::{Mode, Reason, Request, Verdict};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::audit::{Audit, Event, Kind, Outcome, Pending};
+use super::queue::OnConnection;
+use crate::audit::{Event, Kind, Outcome, Pending};
 use crate::connection::{Accepted, Context, serve};
-use crate::relay::{relay, reset};
+use crate::relay::{Upload, relay, reset};
 
 const DNS_PORT: u16 = 53;
 /// How long a DNS server that is denied is spoken to.
 const DENIED_SERVER: Duration = Duration::from_millis(500);
-/// How long to leave the listener alone when the process is out of descriptors.
-const BREATHER: Duration = Duration::from_millis(20);
 
-/// Accepts from one TPROXY listener for as long as the run lasts.
-pub async fn serve_tcp(listener: TcpListener, context: Context, slots: Arc<Semaphore>) {
-    loop {
-        let (stream, peer) = accept(&listener, &context.audit).await;
+/// Handles connections that TPROXY captured.
+pub struct Captured {
+    /// What all that the job does shares.
+    pub context: Context,
+    /// How many there may be at once.
+    pub slots: Arc<Semaphore>,
+}
+
+impl OnConnection for Captured {
+    fn handle(&self, stream: TcpStream, peer: SocketAddr) {
         // The local address of a connection that TPROXY captured is the one that the job meant.
-        let Ok(original_dst) = stream.local_addr() else { continue };
+        let Ok(original_dst) = stream.local_addr() else { return };
         if is_probe(original_dst.ip()) {
-            reset(&stream);
-            continue;
+            return reset(&stream);
         }
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
-            refuse_for_number(&stream, original_dst, &context);
-            continue;
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+            return refuse_for_number(&stream, original_dst, &self.context);
         };
-        let context = context.clone();
+        let context = self.context.clone();
+        // From now on: the job may have ended when the task first runs.
+        let upload = context.uploads.begin();
         tokio::spawn(async move {
             if original_dst.port() == DNS_PORT {
                 serve_questions(stream, original_dst, &context).await;
+                drop(upload);
             } else {
-                serve(&context, Accepted { stream, original_dst, peer }).await;
+                serve(&context, Accepted { stream, original_dst, peer, upload }).await;
             }
             drop(slot);
         });
@@ -76,18 +81,22 @@ async fn serve_questions(stream: TcpStream, server: SocketAddr, context: &Contex
     }
 }
 
-/// Relays connections to the job's loopback to the same port of the host's loopback.
-pub async fn serve_loopback(offered: LoopbackListener, context: Context) -> io::Result<()> {
-    let port = offered.port;
-    let listener = TcpListener::from_std(offered.listener)?;
-    loop {
-        let (stream, _) = accept(&listener, &context.audit).await;
-        let context = context.clone();
-        tokio::spawn(relay_loopback(stream, port, context));
+/// Relays connections to a port of the job's loopback to the same port of the host's loopback.
+pub struct Loopback {
+    /// What all that the job does shares.
+    pub context: Context,
+    /// The port of both.
+    pub port: u16,
+}
+
+impl OnConnection for Loopback {
+    fn handle(&self, stream: TcpStream, _: SocketAddr) {
+        let upload = self.context.uploads.begin();
+        tokio::spawn(relay_loopback(stream, self.port, self.context.clone(), upload));
     }
 }
 
-async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
+async fn relay_loopback(stream: TcpStream, port: u16, context: Context, upload: Upload) {
     let mut event = Event::new(Outcome::Allow, Kind::Tcp);
     event.name = Some("localhost".to_owned());
     event.port = Some(port);
@@ -102,7 +111,6 @@ async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
         Ok(upstream) => {
             let _ = stream.set_nodelay(true);
             let _ = upstream.set_nodelay(true);
-            let upload = context.uploads.begin();
             let idle = context.policy.limits().idle_timeout;
             // A side that broke has been passed on as a reset.
             let _ =
@@ -112,20 +120,6 @@ async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
         Err(error) => {
             reset(&stream);
             pending.failed(Reason::UpstreamFailed, error.to_string());
-        }
-    }
-}
-
-/// Accepts, and waits a little when there are no descriptors left: connections then wait in the
-/// kernel's queue.
-async fn accept(listener: &TcpListener, audit: &Audit) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                audit.shortage(&error);
-                tokio::time::sleep(BREATHER).await;
-            }
         }
     }
 }

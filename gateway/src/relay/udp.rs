@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use netns::net::RawSender;
 use tokio::net::UdpSocket;
 
+use super::Upload;
 use crate::counters::Counters;
 use crate::packet;
 
@@ -32,8 +33,8 @@ pub struct Flows(Arc<Mutex<HashMap<Pair, Flow>>>);
 
 #[derive(Debug)]
 enum Flow {
-    /// The upstream address is still being resolved; these datagrams wait.
-    Opening(Vec<Vec<u8>>),
+    /// The upstream address is still being resolved; these datagrams wait, and the end of the run for them.
+    Opening(Vec<Vec<u8>>, Upload),
     Open {
         upstream: Arc<UdpSocket>,
         shared: Arc<Shared>,
@@ -61,7 +62,7 @@ impl Flows {
         let mut flows = self.lock();
         match flows.get_mut(&pair) {
             None => Sent::NoFlow,
-            Some(Flow::Opening(waiting)) => {
+            Some(Flow::Opening(waiting, _)) => {
                 if waiting.len() < MAX_WAITING {
                     waiting.push(payload.to_vec());
                 }
@@ -85,8 +86,8 @@ impl Flows {
     }
 
     /// Begins a flow with its first datagram; [`Flows::run`] or [`Flows::forget`] must follow.
-    pub fn begin(&self, pair: Pair, payload: &[u8]) {
-        self.lock().insert(pair, Flow::Opening(vec![payload.to_vec()]));
+    pub fn begin(&self, pair: Pair, payload: &[u8], upload: Upload) {
+        self.lock().insert(pair, Flow::Opening(vec![payload.to_vec()], upload));
     }
 
     /// Gives up a flow.
@@ -155,7 +156,7 @@ impl Flows {
     fn open(&self, pair: Pair, socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
         let mut flows = self.lock();
         let open = Flow::Open { upstream: socket.clone(), shared: shared.clone() };
-        if let Some(Flow::Opening(waiting)) = flows.insert(pair, open) {
+        if let Some(Flow::Opening(waiting, _upload)) = flows.insert(pair, open) {
             for payload in waiting {
                 forward(socket, shared, &payload);
             }

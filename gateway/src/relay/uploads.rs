@@ -1,4 +1,5 @@
-//! Which connections may still hold bytes of the job that are not on their way yet.
+//! What may still hold words of the job that are not judged, or not on their way yet: connections,
+//! flows that are being opened, questions.
 //!
 //! A job that sends its last bytes and exits expects the kernel to deliver them; the run ends only
 //! once the relays have passed them on.

@@ -4,16 +4,16 @@
 //! The job cannot see the gateway at all. This is the second wall: no capability, no program to
 //! execute, no file to open, no process but the run's own to signal, and no debugger from the same user.
 
-mod filter;
 mod landlock;
 mod refused;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::prctl;
 
 use crate::error::{During, Result, Step};
 use crate::job::{Job, drop_capabilities, forget_bounding_set, is_root};
+use crate::syscall_filter::install;
 
 pub(crate) use landlock::version as landlock_version;
 
@@ -24,10 +24,8 @@ const KILL: u64 = 1 << 5;
 const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
 
 /// What a gateway that serves still does.
-#[derive(Debug)]
-pub struct Remaining<'a> {
-    /// Reads these files, and what is beneath these directories.
-    pub readable: &'a [PathBuf],
+#[derive(Debug, Clone, Copy)]
+pub struct Remaining {
     /// Passes a signal from the keyboard on to its own process group, others' processes included.
     pub keyboard: bool,
 }
@@ -50,10 +48,12 @@ impl Guard {
     ///
     /// # Errors
     /// The kernel lacks system call filters, or one of the process's threads has a filter of its own.
-    pub fn confine(&self, remaining: &Remaining<'_>) -> Result<()> {
+    pub fn confine(&self, remaining: Remaining) -> Result<()> {
         prctl::set_no_new_privs().during(Step::Credentials, "giving up new privileges")?;
-        filter::install(&self.filter).during(Step::Credentials, "filtering the gateway's system calls")?;
-        landlock::restrict(remaining.readable.iter().map(PathBuf::as_path).chain(RANDOM.map(Path::new)));
+        // All threads at once.
+        install(&self.filter, libc::SECCOMP_FILTER_FLAG_TSYNC)
+            .during(Step::Credentials, "filtering the gateway's system calls")?;
+        landlock::restrict(RANDOM.map(Path::new));
         let kept = if remaining.keyboard && is_root() { KILL } else { 0 };
         drop_capabilities(kept).during(Step::Credentials, "dropping the gateway's capabilities")?;
         prctl::set_dumpable(false).during(Step::Credentials, "closing the gateway to debuggers")
@@ -78,6 +78,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
     use std::process::Command;
 
     use nix::sys::wait::{WaitStatus, waitpid};
@@ -91,7 +92,7 @@ mod tests {
         let mut host = fs::File::open("/etc/passwd").unwrap();
         let open = TcpListener::bind("127.0.0.1:0").unwrap();
         prctl::set_no_new_privs().unwrap();
-        filter::install(&refused::program(i32::MAX)).unwrap();
+        install(&refused::program(i32::MAX), libc::SECCOMP_FILTER_FLAG_TSYNC).unwrap();
         landlock::restrict(readable.iter().map(PathBuf::as_path));
         drop_capabilities(0).unwrap();
         let writing = OpenOptions::new().append(true).open("/dev/null");

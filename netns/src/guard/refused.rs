@@ -1,11 +1,13 @@
 //! The system calls that a gateway which serves never makes. What is not known is refused as well.
 
-use libc::{EPERM, c_long, sock_filter};
+use libc::{ENOSYS, EPERM, c_long, sock_filter};
 
-use super::filter::{Check, Rule, Test, build};
+use crate::syscall_filter::{Answer, Rule, build};
 
 /// The highest number of the oldest headers that this is built with.
 const LAST: u32 = libc::SYS_mseal as u32;
+
+const REFUSED: Answer = Answer::Refuse(EPERM);
 
 /// Programs and processes other than threads; other processes' memory, descriptors and schedule.
 const PROCESSES: &[c_long] = &[
@@ -143,7 +145,7 @@ const OLD: &[c_long] = &[];
 /// The filter of a gateway whose job has this init.
 pub(super) fn program(init: i32) -> Vec<sock_filter> {
     let plain = [PROCESSES, PLACES, MACHINE, FILES, ROLES, OLD].into_iter().flatten();
-    let mut rules: Vec<Rule> = plain.map(|&number| Rule { number, errno: EPERM, check: None }).collect();
+    let mut rules: Vec<Rule> = plain.map(|call| Rule::always(*call, REFUSED)).collect();
     rules.extend(missing());
     rules.extend(checked(init));
     build(rules, LAST)
@@ -151,11 +153,10 @@ pub(super) fn program(init: i32) -> Vec<sock_filter> {
 
 /// Calls whose structures a filter cannot read: callers fall back to the plain ones.
 fn missing() -> [Rule; 2] {
-    [libc::SYS_clone3, libc::SYS_openat2].map(|number| Rule { number, errno: libc::ENOSYS, check: None })
+    [libc::SYS_clone3, libc::SYS_openat2].map(|call| Rule::always(call, Answer::Refuse(ENOSYS)))
 }
 
 fn checked(init: i32) -> Vec<Rule> {
-    let rule = |number, argument, test| Rule { number, errno: EPERM, check: Some(Check { argument, test }) };
     let own = std::process::id();
     let namespaces = libc::CLONE_NEWCGROUP
         | libc::CLONE_NEWIPC
@@ -165,26 +166,70 @@ fn checked(init: i32) -> Vec<Rule> {
         | libc::CLONE_NEWUSER
         | libc::CLONE_NEWUTS;
     let thread = libc::CLONE_THREAD as u32;
-    let threads_only = Test::Masked { mask: namespaces as u32 | thread, value: thread };
-    // Zero is the own process group.
-    let own_processes = Test::OneOf(vec![0, own, init as u32]);
-    let internet = Test::OneOf(vec![libc::AF_INET as u32, libc::AF_INET6 as u32]);
-    let no_typing = Test::NoneOf(vec![libc::TIOCSTI as u32, libc::TIOCLINUX as u32]);
-    let no_code = || Test::Masked { mask: libc::PROT_EXEC as u32, value: 0 };
-    let writing = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
-    let reading = || Test::Masked { mask: writing as u32, value: 0 };
+    let writing = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;
     let mut rules = vec![
-        rule(libc::SYS_clone, 0, threads_only),
-        rule(libc::SYS_ioctl, 1, no_typing),
-        rule(libc::SYS_kill, 0, own_processes),
-        rule(libc::SYS_mmap, 2, no_code()),
-        rule(libc::SYS_mprotect, 2, no_code()),
-        rule(libc::SYS_openat, 2, reading()),
-        rule(libc::SYS_pkey_mprotect, 2, no_code()),
-        rule(libc::SYS_socket, 0, internet),
-        rule(libc::SYS_tgkill, 0, Test::OneOf(vec![own])),
+        Rule::if_bits(libc::SYS_clone, 0, namespaces as u32 | thread, thread, REFUSED),
+        Rule::no_typing(),
+        // Zero is the own process group.
+        one_of(libc::SYS_kill, [0, own, init as u32]),
+        without(libc::SYS_mmap, 2, libc::PROT_EXEC as u32),
+        without(libc::SYS_mprotect, 2, libc::PROT_EXEC as u32),
+        without(libc::SYS_openat, 2, writing),
+        without(libc::SYS_pkey_mprotect, 2, libc::PROT_EXEC as u32),
+        one_of(libc::SYS_socket, [libc::AF_INET as u32, libc::AF_INET6 as u32]),
+        one_of(libc::SYS_tgkill, [own]),
     ];
     #[cfg(target_arch = "x86_64")]
-    rules.push(rule(libc::SYS_open, 1, reading()));
+    rules.push(without(libc::SYS_open, 1, writing));
     rules
+}
+
+/// Only with one of these as the first argument.
+fn one_of<const N: usize>(call: c_long, values: [u32; N]) -> Rule {
+    Rule::by_value(call, 0, values.map(|value| (value, Answer::Allow)), REFUSED)
+}
+
+/// Only without these bits in the argument.
+fn without(call: c_long, argument: usize, bits: u32) -> Rule {
+    Rule::if_bits(call, argument, bits, 0, REFUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syscall_filter::Run;
+
+    #[test]
+    fn costs_nothing_but_where_arguments_decide() {
+        let run = Run::of(program(7));
+        let looked_at: Vec<c_long> =
+            (0..=LAST.into()).filter(|call| !run.knows_by_number(*call as u32)).collect();
+        assert_eq!(looked_at.len(), checked(7).len(), "{looked_at:?}");
+        for call in [libc::SYS_read, libc::SYS_writev, libc::SYS_recvmsg, libc::SYS_splice, libc::SYS_connect]
+        {
+            assert_eq!(run.answer(call as u32, [0; 6]), Answer::Allow);
+            assert!(!looked_at.contains(&call));
+        }
+    }
+
+    #[test]
+    fn signals_only_itself_and_init() {
+        let run = Run::of(program(7));
+        let kill = |pid: u32| run.answer(libc::SYS_kill as u32, [pid.into(), 9, 0, 0, 0, 0]);
+        for pid in [0, 7, std::process::id()] {
+            assert_eq!(kill(pid), Answer::Allow);
+        }
+        // All processes, and init's group.
+        for pid in [1, 8, u32::MAX, 7u32.wrapping_neg()] {
+            assert_eq!(kill(pid), REFUSED);
+        }
+    }
+
+    #[test]
+    fn has_no_calls_that_are_newer_than_itself() {
+        let run = Run::of(program(7));
+        for call in [LAST + 1, 0x4000_0000] {
+            assert_eq!(run.answer(call, [0; 6]), Answer::Refuse(ENOSYS));
+        }
+    }
 }

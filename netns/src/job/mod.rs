@@ -15,6 +15,7 @@ mod probe;
 mod search;
 mod seccomp;
 pub mod signals;
+pub mod streams;
 mod terminal;
 pub(crate) mod trial;
 pub mod unix_sockets;

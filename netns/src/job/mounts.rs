@@ -101,10 +101,9 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>)
         .during(Step::Mount, "mounting the job's own /proc")?;
-    if plan.guard_kernel {
-        for path in guard::KERNEL_FILES.map(Path::new) {
-            guard::read_only(path).during(Step::Mount, format!("making {} read-only", path.display()))?;
-        }
+    let guarded = if plan.guard_kernel { &guard::KERNEL_FILES[..] } else { &guard::FILES_OF_USERS[..] };
+    for path in guarded.iter().map(Path::new) {
+        guard::read_only(path).during(Step::Mount, format!("making {} read-only", path.display()))?;
     }
     Ok(())
 }

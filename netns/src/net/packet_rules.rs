@@ -5,6 +5,7 @@
 //! table inet cijail {
 //!   chain capture { type filter hook prerouting priority mangle; policy drop;
 //!     iif lo accept
+//!     meta pkttype multicast log group 1 snaplen 256 drop
 //!     meta nfproto ipv4 udp dport 53 tproxy ip to :53 accept
 //!     meta nfproto ipv4 meta l4proto udp tproxy ip to :2 accept
 //!     meta nfproto ipv4 meta l4proto tcp tproxy ip to :1 accept
@@ -44,6 +45,8 @@ const NFTABLES: u16 = 10;
 const TRANSPORT_HEADER: u32 = 2;
 /// Octets of a dropped packet that are copied to the log: headers and a little more.
 pub(super) const LOG_SNAPLEN: u32 = 256;
+/// Frames for a group (linux/if_packet.h).
+const PACKET_MULTICAST: u8 = 2;
 /// The index of `lo` in every network namespace.
 const LOOPBACK_INDEX: u32 = 1;
 
@@ -51,7 +54,7 @@ pub(super) type Expression = ListAttribute<ExpressionAttribute>;
 
 /// Installs the table in one transaction, in the calling thread's network namespace.
 pub(super) fn install(family: Family) -> Result<(), Refused> {
-    let mut rules = vec![accept_loopback()];
+    let mut rules = vec![accept_loopback(), drop_multicast()];
     rules.extend(capture(NetfilterProtoFamily::IPv4));
     if family == Family::Both {
         rules.extend(capture(NetfilterProtoFamily::IPv6));
@@ -122,6 +125,11 @@ fn add_chain(netlink: &mut Netlink, name: &str, hook: InetHookNumber, priority: 
 
 fn accept_loopback() -> Vec<Expression> {
     vec![load(MetaKey::Iif), equals(LOOPBACK_INDEX.to_ne_bytes().to_vec()), accept()]
+}
+
+/// No route leads to a socket of ours, so it would be dropped after the rules and without a record.
+fn drop_multicast() -> Vec<Expression> {
+    vec![load(MetaKey::PacketType), equals(vec![PACKET_MULTICAST]), log(), drop_packet()]
 }
 
 /// DNS, other UDP and TCP of one family, each to the gateway's socket for it.
@@ -199,9 +207,17 @@ pub(super) fn log() -> Expression {
 }
 
 fn accept() -> Expression {
+    verdict(NF_ACCEPT)
+}
+
+fn drop_packet() -> Expression {
+    verdict(NF_DROP)
+}
+
+fn verdict(code: u32) -> Expression {
     Expressions::Immediate(vec![
         Immediate::DestinationRegister(Register::Verdict),
-        Immediate::Data(DataAttribute::Verdict(vec![VerdictAttribute::Code(Verdict::Other(NF_ACCEPT))])),
+        Immediate::Data(DataAttribute::Verdict(vec![VerdictAttribute::Code(Verdict::Other(code))])),
     ])
     .into()
 }

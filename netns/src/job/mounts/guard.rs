@@ -11,6 +11,10 @@ use super::stage::bind;
 pub(super) const KERNEL_FILES: [&str; 5] =
     ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/sys"];
 
+/// A service manager gives users cgroups of their own: by their files a job could stop and end what runs
+/// outside, whom it cannot see. A cover over `/proc` would keep a user's job from mounting its own.
+pub(super) const FILES_OF_USERS: [&str; 1] = ["/sys"];
+
 /// Makes a file or directory read-only with everything mounted beneath it. One that does not exist is
 /// left alone.
 pub(super) fn read_only(path: &Path) -> io::Result<()> {
