@@ -1,5 +1,5 @@
-//! The three streams that the job has from its caller: none may be a way out by itself. [`judge`] is
-//! pure; [`unfit`] looks at the descriptors.
+//! The three streams that the job has from its caller: none may be a way out by itself. `judge` is
+//! pure; `unfit` looks at the descriptors.
 //!
 //! A socket belongs to the network namespace that it was made in for good. Whoever holds one of the
 //! internet can take it off its connection and use it for another (connect(2), AF_UNSPEC), and one for

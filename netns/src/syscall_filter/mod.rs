@@ -1,5 +1,5 @@
 //! Filters of system calls (seccomp(2)), for the job and for the gateway: [`build`] is pure,
-//! [`install`] hands a program to the kernel.
+//! [`install()`] hands a program to the kernel.
 //!
 //! A program is a binary search over the numbers: installing makes the kernel run it once for every
 //! call there is, and what is decided by its number alone costs nothing from then on. Arguments are
