@@ -14,7 +14,7 @@ pub(crate) fn add(suite: &mut Suite) {
         bad_files,
         every_error_at_once,
         bad_environment,
-        rules_of_a_later_kind,
+        url_rules,
         empty_command,
         unknown_options,
         huge_file,
@@ -96,10 +96,23 @@ fn bad_environment(mode: Mode) {
 }
 
 /// What cannot be obeyed yet is refused, never obeyed by half.
-fn rules_of_a_later_kind(mode: Mode) {
+/// Each is told what to write instead.
+fn url_rules(mode: Mode) {
     let world = World::new();
-    for rule in ["https://good.test/path/", "GET https://good.test/path/"] {
-        refused(&world, mode, &Jail::new(&world, mode).allow(rule), &["good.test/path/"]);
+    for (rule, instead) in [
+        ("https://user:secret@good.test/path/", "https://good.test/path/"),
+        ("https://good.test/path/#part", "https://good.test/path/"),
+        ("https://good.test/path/?query", "https://good.test/path/"),
+        ("https://good.test:*/path/", "port"),
+        ("https://good.test/a/../path/", "https://good.test/path/"),
+        ("https://good.test//path/", "https://good.test/path/"),
+        ("https://good.test/%70ath/", "https://good.test/path/"),
+        ("https://good.test/path/*", "https://good.test/path/"),
+        ("https://192.0.2.7/path/", "name"),
+        ("get https://good.test/path/", "GET"),
+        ("ftp://good.test/path/", "https://"),
+    ] {
+        refused(&world, mode, &Jail::new(&world, mode).allow(rule), &["--allow", instead]);
     }
 }
 
