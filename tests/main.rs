@@ -45,6 +45,7 @@ mod udp;
 mod unix_sockets;
 mod user;
 mod volume;
+mod who;
 mod wildcards;
 
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         reach::add,
         clients::add,
         trust::add,
+        who::add,
     ] {
         add(&mut suite);
     }

@@ -16,3 +16,4 @@ pub mod sniff;
 mod stderr;
 pub mod trust;
 pub mod upstream;
+pub mod who;

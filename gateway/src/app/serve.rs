@@ -23,6 +23,7 @@ use crate::listener::{Drops, serve_dns, serve_loopback, serve_tcp, serve_udp};
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
 use crate::upstream::{Dialer, ParentProxies};
+use crate::who::Who;
 
 /// How long the job's last bytes may take to be sent on after its end.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -73,9 +74,12 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let mut network = network?.finish()?;
                 let prepared = job.prepared()?;
                 let interception = interception.map(Completing::finish).transpose()?;
-                let context = context(policy, proxies, audit, uploads.clone(), interception);
+                let who = Who::new(job.witness()?, audit.clone()).map_err(AppError::Gateway)?;
+                let context = context(policy, proxies, audit, who.clone(), uploads.clone(), interception);
                 job.go(&network)?;
                 let attempts = std::mem::take(&mut network.proof);
+                let answering = who.clone();
+                tokio::spawn(async move { answering.serve().await });
                 let mut drops = listen(network, &context).map_err(AppError::Gateway)?;
                 // The command's probe waits for our answers, so it is not executed before this is done. A
                 // job that is gone has failed for a reason that the machine may have to be asked about.
@@ -95,6 +99,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                     () = uploads.drained(DRAIN) => {}
                     () = supervisor.signalled() => {}
                 }
+                who.finish();
                 Ok(end)
             })
             // Dropping the runtime ends every connection and writes its record.
@@ -110,6 +115,7 @@ fn context(
     policy: Policy,
     proxies: ParentProxies,
     audit: Audit,
+    who: Who,
     uploads: Uploads,
     interception: Option<Arc<Interception>>,
 ) -> Context {
@@ -118,7 +124,7 @@ fn context(
     let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
     let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
     let budgets = Arc::default();
-    Context { policy, dns, dialer, audit, uploads, budgets, interception }
+    Context { policy, dns, dialer, audit, who, uploads, budgets, interception }
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.
@@ -129,7 +135,7 @@ fn listen(network: Network, context: &Context) -> io::Result<Drops> {
         tokio::spawn(serve_tcp(listener, context.clone(), slots.clone()));
     }
     for socket in network.dns {
-        tokio::spawn(serve_dns(socket, context.dns.clone(), context.audit.clone()));
+        tokio::spawn(serve_dns(socket, context.dns.clone(), context.audit.clone(), context.who.clone()));
     }
     let raw = Arc::new(network.raw);
     let flows = Flows::default();

@@ -7,7 +7,8 @@ use dns::{Answered, Dns, DnsRecord, Transport};
 use netns::net::{CapturedDatagram, DatagramSocket};
 use tokio::io::unix::AsyncFd;
 
-use crate::audit::{Audit, Event, Kind};
+use crate::audit::{Audit, Event, Kind, Origin, Outcome};
+use crate::who::Who;
 
 /// Octets of a question; more is never a question over UDP.
 const MAX_QUESTION: usize = 4096;
@@ -16,7 +17,7 @@ const MAX_QUESTION: usize = 4096;
 ///
 /// # Errors
 /// The socket cannot be watched.
-pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit) -> io::Result<()> {
+pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit, who: Who) -> io::Result<()> {
     let socket = Arc::new(netns::watch(socket)?);
     let mut buffer = vec![0; MAX_QUESTION];
     loop {
@@ -26,28 +27,52 @@ pub async fn serve_dns(socket: DatagramSocket, dns: Arc<Dns>, audit: Audit) -> i
         let Ok(datagram) = received else { continue };
         let query = &buffer[..datagram.length];
         match dns.answer_now(query, datagram.original_dst, Transport::Udp) {
-            Some(answered) => finish(&socket, datagram, answered, &audit),
+            Some(answered) => {
+                let is_told = answered.record.is_some();
+                let origin = is_told.then(|| who.sent(datagram.peer, datagram.original_dst)).flatten();
+                finish(&socket, datagram, answered, origin, &audit);
+            }
             None => {
+                let origin = who.sent(datagram.peer, datagram.original_dst);
                 let (socket, dns, audit, query) =
                     (socket.clone(), dns.clone(), audit.clone(), query.to_vec());
                 tokio::spawn(async move {
                     let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
-                    finish(&socket, datagram, answered, &audit);
+                    finish(&socket, datagram, answered, origin, &audit);
                 });
             }
         }
     }
 }
 
-fn finish(socket: &AsyncFd<DatagramSocket>, datagram: CapturedDatagram, answered: Answered, audit: &Audit) {
+fn finish(
+    socket: &Arc<AsyncFd<DatagramSocket>>,
+    datagram: CapturedDatagram,
+    answered: Answered,
+    origin: Option<Origin>,
+    audit: &Audit,
+) {
+    let mut held = None;
     // First, so that the denial stands above the message of the client that it fails.
     if let Some(record) = answered.record {
-        audit.record(event(record));
+        // A client closes its socket when it has its answer, and may end when that is a denial.
+        held = origin.clone().filter(|origin| record.verdict == Outcome::Deny && !origin.is_settled());
+        let mut event = event(record);
+        event.origin = origin;
+        audit.record(event);
     }
-    if let Some(response) = answered.response {
-        // A full queue loses the answer, as anywhere on a network; the client asks again.
-        let _ = socket.get_ref().send_from(&response, datagram.original_dst.ip(), datagram.peer);
-    }
+    let Some(response) = answered.response else { return };
+    let Some(origin) = held else { return send(socket, datagram, &response) };
+    let socket = socket.clone();
+    tokio::spawn(async move {
+        origin.settled().await;
+        send(&socket, datagram, &response);
+    });
+}
+
+fn send(socket: &AsyncFd<DatagramSocket>, datagram: CapturedDatagram, response: &[u8]) {
+    // A full queue loses the answer, as anywhere on a network; the client asks again.
+    let _ = socket.get_ref().send_from(response, datagram.original_dst.ip(), datagram.peer);
 }
 
 /// A question's record as an event.

@@ -12,7 +12,7 @@ use policy::{Mode, Reason, Request, Verdict};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::audit::{Audit, Event, Kind, Outcome, Pending};
+use crate::audit::{Audit, Event, Kind, Origin, Outcome, Pending};
 use crate::connection::{Accepted, Context, serve};
 use crate::relay::{relay, reset};
 
@@ -33,13 +33,14 @@ pub async fn serve_tcp(listener: TcpListener, context: Context, slots: Arc<Semap
             continue;
         }
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            refuse_for_number(&stream, original_dst, &context);
+            refuse_for_number(&stream, peer, original_dst, &context);
             continue;
         };
         let context = context.clone();
         tokio::spawn(async move {
             if original_dst.port() == DNS_PORT {
-                serve_questions(stream, original_dst, &context).await;
+                let origin = context.who.connected(peer, original_dst);
+                serve_questions(stream, original_dst, origin, &context).await;
             } else {
                 serve(&context, Accepted { stream, original_dst, peer }).await;
             }
@@ -49,11 +50,13 @@ pub async fn serve_tcp(listener: TcpListener, context: Context, slots: Arc<Semap
 }
 
 /// DNS over TCP, whatever server the job meant.
-async fn serve_questions(stream: TcpStream, server: SocketAddr, context: &Context) {
+async fn serve_questions(stream: TcpStream, server: SocketAddr, origin: Option<Origin>, context: &Context) {
     let mut asked = false;
     let answering = serve_stream(stream, server, &context.dns, |record| {
         asked = true;
-        context.audit.record(super::names::event(record));
+        let mut event = super::names::event(record);
+        event.origin.clone_from(&origin);
+        context.audit.record(event);
     });
     let own = is_gateway(server.ip()) || server.ip().is_loopback();
     let denied = match context.policy.judge(&Request::DnsServer { server }) {
@@ -68,6 +71,7 @@ async fn serve_questions(stream: TcpStream, server: SocketAddr, context: &Contex
     let ended = tokio::time::timeout(DENIED_SERVER, answering).await;
     if !asked && !matches!(ended, Ok(Ok(()))) {
         let mut event = Event::new(Outcome::Deny, Kind::Dns);
+        event.origin = origin;
         event.destination = Some(server.ip());
         event.port = Some(server.port());
         event.reason = Some(denied.reason);
@@ -81,14 +85,16 @@ pub async fn serve_loopback(offered: LoopbackListener, context: Context) -> io::
     let port = offered.port;
     let listener = TcpListener::from_std(offered.listener)?;
     loop {
-        let (stream, _) = accept(&listener, &context.audit).await;
+        let (stream, peer) = accept(&listener, &context.audit).await;
+        let origin = stream.local_addr().ok().and_then(|offered| context.who.connected(peer, offered));
         let context = context.clone();
-        tokio::spawn(relay_loopback(stream, port, context));
+        tokio::spawn(relay_loopback(stream, port, origin, context));
     }
 }
 
-async fn relay_loopback(stream: TcpStream, port: u16, context: Context) {
+async fn relay_loopback(stream: TcpStream, port: u16, origin: Option<Origin>, context: Context) {
     let mut event = Event::new(Outcome::Allow, Kind::Tcp);
+    event.origin = origin;
     event.name = Some("localhost".to_owned());
     event.port = Some(port);
     event.rule = Some(format!("localhost:{port}"));
@@ -130,9 +136,10 @@ async fn accept(listener: &TcpListener, audit: &Audit) -> (TcpStream, SocketAddr
     }
 }
 
-fn refuse_for_number(stream: &TcpStream, original_dst: SocketAddr, context: &Context) {
-    reset(stream);
+fn refuse_for_number(stream: &TcpStream, peer: SocketAddr, original_dst: SocketAddr, context: &Context) {
     let mut event = Event::new(Outcome::Deny, Kind::Tcp);
+    event.origin = context.who.connected(peer, original_dst);
+    reset(stream);
     event.destination = Some(original_dst.ip());
     event.port = Some(original_dst.port());
     event.reason = Some(Reason::Limit);
