@@ -17,15 +17,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::socket::{MsgFlags, recv, send};
-use nix::time::{ClockId, clock_gettime};
 
 use super::capabilities;
 use diag::Sockets;
 use pace::Pace;
-use search::Search;
+use search::{Search, spent};
 
 pub(super) use wire::MAX_MESSAGE;
 
@@ -124,7 +123,11 @@ impl AsRawFd for Witness {
 /// [`capabilities::keep_for_witness`]'s.
 pub(super) fn start(channel: OwnedFd) {
     let opened = Sockets::open().and_then(|sockets| Ok((sockets, Search::open(&channel)?)));
-    let Ok((sockets, search)) = opened else { return };
+    let Ok((sockets, search)) = opened else {
+        // A gateway that is gone needs no word.
+        let _ = send(channel.as_raw_fd(), &wire::encode_testimony(&Testimony::Blind), MsgFlags::MSG_NOSIGNAL);
+        return;
+    };
     // The thread's end closes the channel.
     let _ = thread::Builder::new().name("witness".to_owned()).stack_size(STACK).spawn(move || {
         if capabilities::keep_only_witness().is_ok() {
@@ -178,9 +181,4 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
         thread::sleep(pace.pause(now.saturating_sub(before), Instant::now()));
         before = now;
     }
-}
-
-/// The calling thread's time on a processor, which a busy machine does not prolong.
-fn spent() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 use super::Program;
 use super::processes::Processes;
 
 /// Processes that are looked at first: the last ones that had what was looked for.
 const RECENT: usize = 8;
-/// What one search may take: a job may have many processes with many descriptors, to hide one.
+/// What one search may take of a processor: a job may have many processes with many descriptors, to hide one.
 const LONGEST: Duration = Duration::from_millis(40);
 /// Descriptors between two looks at the clock.
 const STRIDE: usize = 64;
@@ -35,6 +37,11 @@ pub(super) struct Found {
 /// Ids that wait for the owner of an inode.
 type Wanted = HashMap<u64, Vec<u32>>;
 
+/// The calling thread's time on a processor, which a busy machine does not prolong.
+pub(super) fn spent() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
 impl Search {
     /// For the calling process, to which `socket` belongs.
     ///
@@ -46,7 +53,7 @@ impl Search {
 
     /// Finds who has the sockets of these ids and inodes.
     pub(super) fn find(&mut self, sockets: Vec<(u32, u64)>) -> Found {
-        let until = Instant::now() + LONGEST;
+        let until = spent() + LONGEST;
         let mut wanted = Wanted::new();
         for (id, inode) in sockets {
             wanted.entry(inode).or_default().push(id);
@@ -68,7 +75,7 @@ impl Search {
         }
         if !wanted.is_empty() {
             for pid in self.processes.list() {
-                if wanted.is_empty() || Instant::now() >= until {
+                if wanted.is_empty() || spent() >= until {
                     break;
                 }
                 if !recent.iter().any(|&(looked_at, _)| looked_at == pid) {
@@ -80,7 +87,7 @@ impl Search {
         found
     }
 
-    fn look_at(&mut self, pid: u32, wanted: &mut Wanted, found: &mut Found, until: Instant) {
+    fn look_at(&mut self, pid: u32, wanted: &mut Wanted, found: &mut Found, until: Duration) {
         if wanted.is_empty() {
             return;
         }
@@ -91,7 +98,7 @@ impl Search {
         let mut ids = Vec::new();
         let mut last = None;
         for (count, descriptor) in descriptors.numbers().into_iter().enumerate() {
-            if wanted.is_empty() || (count % STRIDE == STRIDE - 1 && Instant::now() >= until) {
+            if wanted.is_empty() || (count % STRIDE == STRIDE - 1 && spent() >= until) {
                 break;
             }
             if let Some(here) = descriptors.socket(descriptor).and_then(|inode| wanted.remove(&inode)) {
