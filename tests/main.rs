@@ -54,6 +54,7 @@ mod udp;
 mod unix_sockets;
 mod user;
 mod volume;
+mod who;
 mod wildcards;
 
 use std::process::ExitCode;
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         clients::add,
         trust::add,
         threat_model::add,
+        who::add,
     ] {
         add(&mut suite);
     }

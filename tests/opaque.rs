@@ -144,7 +144,9 @@ fn loopback_of_the_host(mode: Mode) {
     server.wait_for("Serving HTTP");
     let get = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}\n", "http://localhost:8123/"];
     Jail::new(&world, mode).run(get).assert_code(7);
-    Jail::new(&world, mode).allow("localhost:8123").run(get).assert_success().assert_stdout("200\n");
+    let outcome = Jail::new(&world, mode).allow("localhost:8123").run(get);
+    outcome.assert_success().assert_stdout("200\n").assert_allowed("tcp", "localhost");
+    assert!(outcome.events.iter().any(|event| event.exe.as_deref() == Some("/usr/bin/curl")), "{outcome}");
     let environment = Jail::new(&world, mode).env("CIJAIL_ENDPOINTS", "localhost:8123 # the test's own");
     environment.run(get).assert_success().assert_stdout("200\n");
 }

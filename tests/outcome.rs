@@ -27,6 +27,8 @@ pub(crate) struct Event {
     pub(crate) detail: Option<String>,
     pub(crate) pid: Option<u32>,
     pub(crate) exe: Option<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) parents: Vec<String>,
     pub(crate) bytes_up: Option<u64>,
     pub(crate) bytes_down: Option<u64>,
     pub(crate) duration_ms: Option<f64>,
@@ -157,8 +159,11 @@ impl fmt::Display for Outcome {
         writeln!(f, "--- stderr\n{}", self.stderr)?;
         writeln!(f, "--- events")?;
         self.events.iter().try_for_each(|event| {
-            let Event { verdict, kind, name, dst, port, url, rule, reason, .. } = event;
-            writeln!(f, "{verdict} {kind} {name:?} {dst:?} {port:?} {url:?} {rule:?} {reason:?}")
+            let Event { verdict, kind, name, dst, port, url, rule, reason, pid, exe, .. } = event;
+            writeln!(
+                f,
+                "{verdict} {kind} {name:?} {dst:?} {port:?} {url:?} {rule:?} {reason:?} {pid:?} {exe:?}"
+            )
         })
     }
 }

@@ -18,3 +18,4 @@ pub mod sniff;
 mod stderr;
 pub mod trust;
 pub mod upstream;
+pub mod who;

@@ -12,7 +12,7 @@ use crate::modules::{Modules, NoModule};
 /// Needed to see the machine's disk.
 const DISK: [&str; 2] = ["virtio_pci", "virtio_blk"];
 /// What runs of `cijail-net` ask the kernel for, and tunnels for hostile jobs.
-const NETWORK: [&str; 5] = ["veth", "nft_tproxy", "nft_log", "nfnetlink_log", "tun"];
+const NETWORK: [&str; 7] = ["veth", "nft_tproxy", "nft_log", "nfnetlink_log", "tun", "tcp_diag", "udp_diag"];
 /// For the job that tries to load it; never loaded by the guest.
 const SPARE: [&str; 1] = ["dummy"];
 

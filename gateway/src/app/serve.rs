@@ -24,6 +24,7 @@ use crate::listener::{
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
 use crate::upstream::{Dialer, ParentProxies};
+use crate::who::Who;
 
 /// How long the job's last bytes may take to be sent on after its end.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -74,9 +75,12 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let mut network = network?.finish()?;
                 let prepared = job.prepared()?;
                 let interception = interception.map(Completing::finish).transpose()?;
-                let context = context(policy, proxies, audit, uploads.clone(), interception);
+                let who = Who::new(job.witness()?, audit.clone()).map_err(AppError::Gateway)?;
+                let context = context(policy, proxies, audit, who.clone(), uploads.clone(), interception);
                 job.go(&network)?;
                 let attempts = std::mem::take(&mut network.proof);
+                let answering = who.clone();
+                tokio::spawn(async move { answering.serve().await });
                 let (queues, mut drops) = listen(network, &context).map_err(AppError::Gateway)?;
                 // The command's probe waits for our answers, so it is not executed before this is done. A
                 // job that is gone has failed for a reason that the machine may have to be asked about.
@@ -97,6 +101,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                     () = uploads.drained(DRAIN) => {}
                     () = supervisor.signalled() => {}
                 }
+                who.finish();
                 Ok(end)
             })
             // Dropping the runtime ends every connection and writes its record.
@@ -112,6 +117,7 @@ fn context(
     policy: Policy,
     proxies: ParentProxies,
     audit: Audit,
+    who: Who,
     uploads: Uploads,
     interception: Option<Arc<Interception>>,
 ) -> Context {
@@ -120,7 +126,7 @@ fn context(
     let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
     let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
     let budgets = Arc::default();
-    Context { policy, dns, dialer, audit, uploads, budgets, interception }
+    Context { policy, dns, dialer, audit, who, uploads, budgets, interception }
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.
@@ -132,8 +138,13 @@ fn listen(network: Network, context: &Context) -> io::Result<(Vec<Arc<dyn Queue>
         queues.push(serve_connections(listener, context.audit.clone(), handler)?);
     }
     for socket in network.dns {
-        let (dns, audit, uploads) = (context.dns.clone(), context.audit.clone(), context.uploads.clone());
-        queues.push(serve_datagrams(socket, Questions { dns, audit, uploads })?);
+        let handler = Questions {
+            dns: context.dns.clone(),
+            audit: context.audit.clone(),
+            who: context.who.clone(),
+            uploads: context.uploads.clone(),
+        };
+        queues.push(serve_datagrams(socket, handler)?);
     }
     let raw = Arc::new(network.raw);
     let flows = Flows::default();

@@ -1,11 +1,13 @@
 //! What one decision looked like.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use netns::job::Program;
 use policy::Reason;
 
-use super::Outcome;
+use super::{Origin, Outcome};
 
 /// One decision, allowed or not. Absent means unknown.
 #[derive(Debug, Clone)]
@@ -34,6 +36,10 @@ pub struct Event {
     pub suggestion: Option<String>,
     /// More about it, for people: what was malformed, which DNS type, which protocol.
     pub detail: Option<String>,
+    /// Who has been asked which program it is.
+    pub origin: Option<Origin>,
+    /// The program, once that is known.
+    pub program: Option<Arc<Program>>,
     /// Octets from the job.
     pub bytes_up: Option<u64>,
     /// Octets to the job.
@@ -80,6 +86,13 @@ impl Kind {
 }
 
 impl Event {
+    /// Waits for the answer to who it was, if it was asked.
+    pub(super) fn complete(&mut self) {
+        if let Some(origin) = self.origin.take() {
+            self.program = origin.program();
+        }
+    }
+
     /// A decision of now, with everything else unknown.
     pub fn new(verdict: Outcome, kind: Kind) -> Event {
         Event {
@@ -95,6 +108,8 @@ impl Event {
             reason: None,
             suggestion: None,
             detail: None,
+            origin: None,
+            program: None,
             bytes_up: None,
             bytes_down: None,
             duration: None,

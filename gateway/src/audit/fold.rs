@@ -12,7 +12,7 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// Whether the line is new and is to be printed; a repeat is counted.
+    /// Whether a line of this content is new and is to be printed; a repeat is counted.
     pub(super) fn is_new(&mut self, line: &str) -> bool {
         match self.seen.get_mut(line) {
             Some(count) => {

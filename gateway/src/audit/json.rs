@@ -30,6 +30,14 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exe: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    args: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parents: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     bytes_up: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_down: Option<u64>,
@@ -40,6 +48,8 @@ struct Line<'a> {
 /// The object, without a line end.
 pub(super) fn line(event: &Event, session: &str) -> String {
     let shown = |text: &Option<String>| text.as_deref().map(|text| printable(text).into_owned());
+    let all = |texts: &[String]| texts.iter().map(|text| printable(text).into_owned()).collect();
+    let program = event.program.as_deref();
     let line = Line {
         ts: humantime::format_rfc3339_millis(event.at).to_string(),
         session,
@@ -54,6 +64,10 @@ pub(super) fn line(event: &Event, session: &str) -> String {
         reason: event.reason.map(policy::Reason::as_str),
         suggestion: shown(&event.suggestion),
         detail: shown(&event.detail),
+        pid: program.map(|program| program.pid),
+        exe: program.map(|program| printable(&program.exe).into_owned()),
+        args: program.map(|program| all(&program.args)).unwrap_or_default(),
+        parents: program.map(|program| all(&program.parents)).unwrap_or_default(),
         bytes_up: event.bytes_up,
         bytes_down: event.bytes_down,
         duration_ms: event.duration.map(|duration| duration.as_millis() as u64),
@@ -64,7 +78,10 @@ pub(super) fn line(event: &Event, session: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::{Duration, SystemTime};
+
+    use netns::job::Program;
 
     use super::*;
     use crate::audit::{Kind, Outcome};
@@ -81,5 +98,20 @@ mod tests {
             line(&event, "s1"),
             r#"{"ts":"1970-01-01T00:00:00.000Z","session":"s1","verdict":"allow","kind":"tls","name":"a.example\\n","port":443,"bytes_up":1,"duration_ms":5}"#
         );
+    }
+
+    #[test]
+    fn a_program_is_told_in_escaped_text() {
+        let mut event = Event::new(Outcome::Deny, Kind::Tcp);
+        event.at = SystemTime::UNIX_EPOCH;
+        event.program = Some(Arc::new(Program {
+            pid: 7,
+            exe: "/a\nb".to_owned(),
+            args: vec!["\u{1b}[2J".to_owned(), String::new()],
+            parents: vec!["/bin/\u{fffd}".to_owned()],
+        }));
+        let line = line(&event, "s1");
+        let told = r#""pid":7,"exe":"/a\\nb","args":["\\u{1b}[2J",""],"parents":["/bin/\\u{fffd}"]}"#;
+        assert!(line.ends_with(told), "{line}");
     }
 }

@@ -7,6 +7,7 @@ mod escape;
 mod event;
 mod fold;
 mod json;
+mod origin;
 mod pending;
 mod sink;
 mod text;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use dns::Outcome;
 pub use escape::printable;
 pub use event::{Event, Kind};
+pub use origin::Origin;
 pub use pending::Pending;
 pub use sink::{Format, LogError, Reports, Sinks};
 
@@ -80,7 +82,8 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         netns::guard::confine_helper()?;
         while let Some(message) = next(&receiver, &mut sinks) {
             match message {
-                Message::Event(event) => {
+                Message::Event(mut event) => {
+                    event.complete();
                     written.queued.fetch_sub(1, Ordering::Relaxed);
                     sinks.event(&event);
                 }
@@ -111,7 +114,7 @@ impl Audit {
         if event.verdict == Outcome::Deny {
             self.shared.blocked.store(true, Ordering::Relaxed);
         }
-        if self.shared.silent.load(Ordering::Relaxed) {
+        if self.is_silent() {
             return;
         }
         if self.shared.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE {
@@ -137,6 +140,11 @@ impl Audit {
                 "out of file descriptors: connections wait or fail until others end; raise the hard limit (ulimit -Hn)",
             );
         }
+    }
+
+    /// Whether nobody reads the events.
+    pub fn is_silent(&self) -> bool {
+        self.shared.silent.load(Ordering::Relaxed)
     }
 
     /// Whether anything was denied so far.

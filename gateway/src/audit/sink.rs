@@ -126,7 +126,7 @@ impl Sinks {
         }
         match self.stderr {
             Some(Format::Json) => self.print(&json::line(event, &self.session)),
-            Some(Format::Text) => self.print_folded(&text::line(event)),
+            Some(Format::Text) => self.print_folded(event),
             None => {}
         }
     }
@@ -195,12 +195,12 @@ impl Sinks {
         result
     }
 
-    fn print_folded(&mut self, line: &str) {
+    fn print_folded(&mut self, event: &Event) {
         if self.fold.is_full() {
             self.tell_repeats();
         }
-        if self.fold.is_new(line) {
-            self.print(&format!("cijail-net: {line}"));
+        if self.fold.is_new(&text::subject_of_repeats(event)) {
+            self.print(&format!("cijail-net: {}", text::line(event)));
         }
     }
 

@@ -2,10 +2,27 @@
 
 use std::fmt::Write;
 
+use netns::job::Program;
+
 use super::{Event, Outcome, printable};
 
-/// `deny tls evil.example:443 not-allowed; to allow: --allow evil.example`, without a line end.
+/// Characters of a program's name that are shown.
+const NAME: usize = 64;
+/// Ancestors that are shown.
+const PARENTS: usize = 3;
+
+/// `deny tls evil.example:443 (node[812] < npm) not-allowed; to allow: --allow evil.example`, without a
+/// line end.
 pub(super) fn line(event: &Event) -> String {
+    describe(event, true)
+}
+
+/// The same without the process's number: what repeats are folded by.
+pub(super) fn subject_of_repeats(event: &Event) -> String {
+    describe(event, false)
+}
+
+fn describe(event: &Event, numbered: bool) -> String {
     let mut line = format!("{} {}", event.verdict.as_str(), event.kind.as_str());
     // What is about nothing in particular has a detail that says what it is.
     if let Some(subject) = subject(event).or(event.detail.is_none().then(|| "?".to_owned())) {
@@ -15,6 +32,9 @@ pub(super) fn line(event: &Event) -> String {
     if let Some(detail) = &event.detail {
         // Writing to a String cannot fail, here and below.
         let _ = write!(line, " ({})", printable(detail));
+    }
+    if let Some(program) = &event.program {
+        let _ = write!(line, " ({})", chain(program, numbered));
     }
     if let Some(reason) = event.reason {
         let _ = write!(line, " {reason}");
@@ -31,6 +51,38 @@ pub(super) fn line(event: &Event) -> String {
         }
     }
     line
+}
+
+/// `node[812] < npm < sh`
+fn chain(program: &Program, numbered: bool) -> String {
+    let mut chain = name(&program.exe);
+    if numbered {
+        let _ = write!(chain, "[{}]", program.pid);
+    }
+    for parent in program.parents.iter().take(PARENTS) {
+        chain.push_str(" < ");
+        chain.push_str(&name(parent));
+    }
+    chain
+}
+
+/// The file's name, in which nothing looks like a part of the line.
+fn name(exe: &str) -> String {
+    // What the kernel says of a file that is unlinked.
+    let path = exe.strip_suffix(" (deleted)").unwrap_or(exe);
+    let mut name = String::new();
+    for character in path.rsplit('/').next().unwrap_or(path).chars() {
+        if name.len() >= NAME {
+            name.push_str("...");
+            break;
+        }
+        if character.is_ascii_alphanumeric() || "._+-@:,~%=#".contains(character) {
+            name.push(character);
+        } else {
+            let _ = write!(name, "{}", character.escape_unicode());
+        }
+    }
+    name
 }
 
 /// What the job wanted: method and URL, name and port, or address and port.
@@ -58,6 +110,8 @@ fn quoted(rule: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use policy::Reason;
 
     use super::*;
@@ -73,6 +127,23 @@ mod tests {
         assert_eq!(line(&event), "deny tls evil.example:443 not-allowed; to allow: --allow evil.example");
         event.rule = Some("evil.example".to_owned());
         assert_eq!(line(&event), "deny tls evil.example:443 not-allowed; denied by the rule evil.example");
+    }
+
+    #[test]
+    fn shows_who() {
+        let mut event = Event::new(Outcome::Deny, Kind::Dns);
+        event.name = Some("evil.example".to_owned());
+        event.detail = Some("A".to_owned());
+        let parents = ["/usr/bin/npm", "/tmp/x) y", "/bin/sh (deleted)", "/bin/bash"];
+        event.program = Some(Arc::new(Program {
+            pid: 812,
+            exe: "/usr/bin/node".to_owned(),
+            parents: parents.map(str::to_owned).to_vec(),
+            ..Program::default()
+        }));
+        let names = "npm < x\\u{29}\\u{20}y < sh)";
+        assert_eq!(line(&event), format!("deny dns evil.example (A) (node[812] < {names}"));
+        assert_eq!(subject_of_repeats(&event), format!("deny dns evil.example (A) (node < {names}"));
     }
 
     #[test]

@@ -29,8 +29,8 @@ use tokio::sync::Mutex;
 use super::judge::{Denied, Judged, Target};
 use super::report::Report;
 use super::tls::Secure;
-use super::{Connection, Context, denial};
-use crate::audit::Kind;
+use super::{Connection, Context, denial, seen};
+use crate::audit::{Kind, Origin};
 use crate::upstream::{Destination, ProxyError};
 
 use body::{Body, Lease, Octets, Watched};
@@ -70,6 +70,8 @@ pub(super) struct Session {
     tunnel: Option<Name>,
     /// The TLS around the requests.
     secure: Option<Secure>,
+    /// Whose the connection is.
+    origin: Option<Origin>,
     job: Arc<TcpStream>,
     /// The connection that the last request of HTTP/1 went to: some servers remember on it who asks.
     upstream: Mutex<Option<Upstream>>,
@@ -79,7 +81,8 @@ impl Session {
     /// What is known of the connection; `secure` if the requests are inside TLS.
     pub(super) fn new(connection: Connection<'_>, secure: Option<Secure>) -> Session {
         // From here on each request body is an upload of its own.
-        let Connection { context, stream, original_dst, names, synthetic, tunnel, upload, .. } = connection;
+        let Connection { context, stream, original_dst, names, synthetic, tunnel, upload, origin, .. } =
+            connection;
         drop(upload);
         Session {
             context: context.clone(),
@@ -88,6 +91,7 @@ impl Session {
             synthetic,
             tunnel,
             secure,
+            origin,
             job: Arc::new(stream),
             upstream: Mutex::new(None),
         }
@@ -159,7 +163,8 @@ impl Session {
         }
         let mode = self.context.policy.mode();
         let mut report =
-            Report::new(&self.context.audit, mode, Kind::Http, self.original_dst, &judged, started);
+            Report::new(&self.context.audit, mode, Kind::Http, self.original_dst, &judged, started)
+                .by(self.origin.as_ref());
         report.request(asked.method.as_str(), asked.url());
         if let Some(fault) = asked.fault {
             report.detail(fault);
@@ -168,6 +173,7 @@ impl Session {
         // What two implementations could read differently is never sent on, in no mode.
         if !report.passes() || asked.fault.is_some() {
             hear_out(request);
+            seen(self.origin.as_ref()).await;
             return refusal(&asked, &report, version);
         }
         let budget = budget.filter(|_| mode == Mode::Enforce);

@@ -16,7 +16,7 @@ use dns::Dns;
 use policy::{Mode, Name, Policy, Reason};
 use tokio::net::TcpStream;
 
-use crate::audit::{Audit, Kind};
+use crate::audit::{Audit, Kind, Origin};
 use crate::counters::Counters;
 use crate::relay::{Ended, Upload, Uploads, relay, reset, write_all};
 use crate::sniff::authority::{Authority, Host};
@@ -24,6 +24,7 @@ use crate::sniff::client_hello::ServerName;
 use crate::sniff::target::Target as HttpTarget;
 use crate::sniff::{Opening, Protocol, RequestHead, Sniff, opening};
 use crate::upstream::{Destination, Dialer};
+use crate::who::Who;
 
 use judge::{Judged, Target};
 use report::Report;
@@ -65,6 +66,8 @@ pub struct Context {
     pub dialer: Dialer,
     /// The log.
     pub audit: Audit,
+    /// Who knows which program in the job it is.
+    pub who: Who,
     /// What the job's end waits for.
     pub uploads: Uploads,
     /// What may still be uploaded under rules with a limit.
@@ -85,12 +88,16 @@ struct Connection<'a> {
     /// What is read now is inside a CONNECT.
     tunnelled: bool,
     upload: Option<Upload>,
+    /// Whose the connection is.
+    origin: Option<Origin>,
     started: Instant,
 }
 
 /// Serves a connection to its end.
 pub async fn serve(context: &Context, accepted: Accepted) {
-    let Accepted { stream, original_dst, upload, .. } = accepted;
+    let Accepted { stream, original_dst, peer, upload } = accepted;
+    // At once, as the program may end at any time.
+    let origin = context.who.connected(peer, original_dst);
     // Requests and answers are small and each is waited for; the relay writes whole reads.
     let _ = stream.set_nodelay(true);
     let names = context.dns.names_of(original_dst.ip());
@@ -104,6 +111,7 @@ pub async fn serve(context: &Context, accepted: Accepted) {
         tunnel: None,
         tunnelled: false,
         upload: Some(upload),
+        origin,
         started: Instant::now(),
     };
     connection.run(Vec::new()).await;
@@ -142,7 +150,7 @@ impl Connection<'_> {
             Sniffed::Ended(received) if received.is_empty() && named => {}
             Sniffed::Quiet(_) | Sniffed::Ended(_) => {
                 let judged = self.target().opaque(policy);
-                self.refuse(Kind::Tcp, &judged, "nothing that tells a protocol was sent");
+                self.refuse(Kind::Tcp, &judged, "nothing that tells a protocol was sent").await;
             }
             Sniffed::Protocol(protocol, received) => self.speak(protocol, received).await,
             Sniffed::Malformed(why, received) => self.malformed(why, received).await,
@@ -217,6 +225,7 @@ impl Connection<'_> {
             }
             report.request("CONNECT", format!("{authority}"));
             let text = denial::http_response(&format!("CONNECT {authority}"), &report, head.version);
+            seen(self.origin.as_ref()).await;
             // The job may have hung up; the denial is recorded all the same.
             let _ = write_all(&self.stream, &text).await;
             linger(self.stream).await;
@@ -252,14 +261,16 @@ impl Connection<'_> {
         let judged = self.counted(self.target().opaque(policy));
         let mut report = self.report(Kind::Tcp, &judged);
         if !report.passes() {
-            reset(&self.stream);
+            drop(report);
+            self.close_with(&[]).await;
             return;
         }
         let upstream = match self.context.dialer.dial(&self.way_through(&judged)).await {
             Ok(upstream) => upstream,
             Err(error) => {
                 report.failed(error.reason(), &error);
-                reset(&self.stream);
+                drop(report);
+                self.close_with(&[]).await;
                 return;
             }
         };
@@ -334,7 +345,8 @@ impl Connection<'_> {
             Ok(upstream) => upstream,
             Err(error) => {
                 report.failed(error.reason(), &error);
-                reset(&self.stream);
+                drop(report);
+                self.close_with(&[]).await;
                 return;
             }
         };
@@ -364,14 +376,16 @@ impl Connection<'_> {
         let _ = relay(&self.stream, upstream, &counters, idle, ready(Ok::<_, ()>(())), || drop(upload)).await;
     }
 
-    fn refuse(&self, kind: Kind, judged: &Judged<'_>, why: &str) {
+    async fn refuse(self, kind: Kind, judged: &Judged<'_>, why: &str) {
         let mut report = self.report(kind, judged);
         report.detail(why);
-        reset(&self.stream);
+        drop(report);
+        self.close_with(&[]).await;
     }
 
     /// Ends the connection, with a last message if the protocol has one.
     async fn close_with(self, last_words: &[u8]) {
+        seen(self.origin.as_ref()).await;
         if last_words.is_empty() {
             reset(&self.stream);
             return;
@@ -389,6 +403,14 @@ impl Connection<'_> {
     fn report(&self, kind: Kind, judged: &Judged<'_>) -> Report {
         let mode = self.context.policy.mode();
         Report::new(&self.context.audit, mode, kind, self.original_dst, judged, self.started)
+            .by(self.origin.as_ref())
+    }
+}
+
+/// Waits a moment until it is known whose the connection is: a program often ends when it is refused.
+async fn seen(origin: Option<&Origin>) {
+    if let Some(origin) = origin {
+        origin.settled().await;
     }
 }
 

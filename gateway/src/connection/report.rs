@@ -7,7 +7,7 @@ use std::time::Instant;
 use policy::{Mode, Reason};
 
 use super::judge::{Denied, Judged};
-use crate::audit::{Audit, Event, Kind, Outcome, Pending};
+use crate::audit::{Audit, Event, Kind, Origin, Outcome, Pending};
 use crate::counters::Counters;
 
 /// What is known of a connection or request, sent to the log when it ends.
@@ -38,6 +38,12 @@ impl Report {
         event.suggestion = denied.and_then(|denied: &Denied<'_>| denied.suggestion.clone());
         event.detail = denied.and_then(|denied| denied.detail.clone());
         Report(Pending::new(audit, event, started))
+    }
+
+    /// Notes who has been asked whose the connection is.
+    pub(super) fn by(mut self, origin: Option<&Origin>) -> Report {
+        self.0.amend(|event| event.origin = origin.cloned());
+        self
     }
 
     /// What is carried is counted here.

@@ -60,12 +60,24 @@ fn begin(
         event.detail = Some(format!("more than {} UDP flows at once", context.policy.limits().udp_flows));
     }
     if event.verdict == Outcome::Deny {
-        refuse(pair, raw);
         if refusals.begins(pair, Instant::now()) {
+            event.origin = context.who.sent(pair.0, pair.1);
+            let origin = event.origin.clone();
             context.audit.record(event);
+            if let Some(origin) = origin {
+                // Who is refused may end at once.
+                let raw = raw.clone();
+                tokio::spawn(async move {
+                    origin.settled().await;
+                    refuse(pair, &raw);
+                });
+                return;
+            }
         }
+        refuse(pair, raw);
         return;
     }
+    event.origin = context.who.sent(pair.0, pair.1);
     flows.begin(pair, payload, context.uploads.begin());
     tokio::spawn(run(pair, event, destination, context.clone(), raw.clone(), flows.clone()));
 }

@@ -7,8 +7,9 @@ use netns::net::{CapturedDatagram, DatagramSocket};
 use tokio::io::unix::AsyncFd;
 
 use super::queue::OnDatagram;
-use crate::audit::{Audit, Event, Kind};
-use crate::relay::Uploads;
+use crate::audit::{Audit, Event, Kind, Origin, Outcome};
+use crate::relay::{Upload, Uploads};
+use crate::who::Who;
 
 /// Handles what came on the sockets for questions.
 pub struct Questions {
@@ -16,6 +17,8 @@ pub struct Questions {
     pub dns: Arc<Dns>,
     /// The log.
     pub audit: Audit,
+    /// Whose questions they are.
+    pub who: Who,
     /// What the job's end waits for: each question has its event.
     pub uploads: Uploads,
 }
@@ -25,28 +28,52 @@ impl OnDatagram for Questions {
     const LONGEST: usize = 4096;
 
     fn handle(&self, socket: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, query: &[u8]) {
+        let whose = || self.who.sent(datagram.peer, datagram.original_dst);
         if let Some(answered) = self.dns.answer_now(query, datagram.original_dst, Transport::Udp) {
-            return finish(socket, datagram, answered, &self.audit);
+            let origin = answered.record.is_some().then(whose).flatten();
+            return finish(socket, datagram, answered, origin, &self.audit, || self.uploads.begin());
         }
-        let (socket, dns, audit) = (socket.clone(), self.dns.clone(), self.audit.clone());
-        let (query, upload) = (query.to_vec(), self.uploads.begin());
+        let (origin, upload) = (whose(), self.uploads.begin());
+        let (socket, dns, audit, query) =
+            (socket.clone(), self.dns.clone(), self.audit.clone(), query.to_vec());
         tokio::spawn(async move {
             let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
-            finish(&socket, datagram, answered, &audit);
-            drop(upload);
+            finish(&socket, datagram, answered, origin, &audit, || upload);
         });
     }
 }
 
-fn finish(socket: &AsyncFd<DatagramSocket>, datagram: CapturedDatagram, answered: Answered, audit: &Audit) {
+/// Records a question and answers it. `upload` is what the run's end waits for.
+fn finish(
+    socket: &Arc<AsyncFd<DatagramSocket>>,
+    datagram: CapturedDatagram,
+    answered: Answered,
+    origin: Option<Origin>,
+    audit: &Audit,
+    upload: impl FnOnce() -> Upload,
+) {
+    let mut held = None;
     // First, so that the denial stands above the message of the client that it fails.
     if let Some(record) = answered.record {
-        audit.record(event(record));
+        // A client closes its socket when it has its answer, and may end when that is a denial.
+        held = origin.clone().filter(|origin| record.verdict == Outcome::Deny && !origin.is_settled());
+        let mut event = event(record);
+        event.origin = origin;
+        audit.record(event);
     }
-    if let Some(response) = answered.response {
-        // A full queue loses the answer, as anywhere on a network; the client asks again.
-        let _ = socket.get_ref().send_from(&response, datagram.original_dst.ip(), datagram.peer);
-    }
+    let Some(response) = answered.response else { return };
+    let Some(origin) = held else { return send(socket, datagram, &response) };
+    let (socket, upload) = (socket.clone(), upload());
+    tokio::spawn(async move {
+        origin.settled().await;
+        send(&socket, datagram, &response);
+        drop(upload);
+    });
+}
+
+fn send(socket: &AsyncFd<DatagramSocket>, datagram: CapturedDatagram, response: &[u8]) {
+    // A full queue loses the answer, as anywhere on a network; the client asks again.
+    let _ = socket.get_ref().send_from(response, datagram.original_dst.ip(), datagram.peer);
 }
 
 /// A question's record as an event.

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::queue::OnConnection;
-use crate::audit::{Event, Kind, Outcome, Pending};
+use crate::audit::{Event, Kind, Origin, Outcome, Pending};
 use crate::connection::{Accepted, Context, serve};
 use crate::relay::{Upload, relay, reset};
 
@@ -36,14 +36,15 @@ impl OnConnection for Captured {
             return reset(&stream);
         }
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
-            return refuse_for_number(&stream, original_dst, &self.context);
+            return refuse_for_number(&stream, peer, original_dst, &self.context);
         };
         let context = self.context.clone();
         // From now on: the job may have ended when the task first runs.
         let upload = context.uploads.begin();
         tokio::spawn(async move {
             if original_dst.port() == DNS_PORT {
-                serve_questions(stream, original_dst, &context).await;
+                let origin = context.who.connected(peer, original_dst);
+                serve_questions(stream, original_dst, origin, &context).await;
                 drop(upload);
             } else {
                 serve(&context, Accepted { stream, original_dst, peer, upload }).await;
@@ -54,11 +55,13 @@ impl OnConnection for Captured {
 }
 
 /// DNS over TCP, whatever server the job meant.
-async fn serve_questions(stream: TcpStream, server: SocketAddr, context: &Context) {
+async fn serve_questions(stream: TcpStream, server: SocketAddr, origin: Option<Origin>, context: &Context) {
     let mut asked = false;
     let answering = serve_stream(stream, server, &context.dns, |record| {
         asked = true;
-        context.audit.record(super::names::event(record));
+        let mut event = super::names::event(record);
+        event.origin.clone_from(&origin);
+        context.audit.record(event);
     });
     let own = is_gateway(server.ip()) || server.ip().is_loopback();
     let denied = match context.policy.judge(&Request::DnsServer { server }) {
@@ -73,6 +76,7 @@ async fn serve_questions(stream: TcpStream, server: SocketAddr, context: &Contex
     let ended = tokio::time::timeout(DENIED_SERVER, answering).await;
     if !asked && !matches!(ended, Ok(Ok(()))) {
         let mut event = Event::new(Outcome::Deny, Kind::Dns);
+        event.origin = origin;
         event.destination = Some(server.ip());
         event.port = Some(server.port());
         event.reason = Some(denied.reason);
@@ -90,14 +94,22 @@ pub struct Loopback {
 }
 
 impl OnConnection for Loopback {
-    fn handle(&self, stream: TcpStream, _: SocketAddr) {
+    fn handle(&self, stream: TcpStream, peer: SocketAddr) {
+        let origin = stream.local_addr().ok().and_then(|offered| self.context.who.connected(peer, offered));
         let upload = self.context.uploads.begin();
-        tokio::spawn(relay_loopback(stream, self.port, self.context.clone(), upload));
+        tokio::spawn(relay_loopback(stream, self.port, origin, self.context.clone(), upload));
     }
 }
 
-async fn relay_loopback(stream: TcpStream, port: u16, context: Context, upload: Upload) {
+async fn relay_loopback(
+    stream: TcpStream,
+    port: u16,
+    origin: Option<Origin>,
+    context: Context,
+    upload: Upload,
+) {
     let mut event = Event::new(Outcome::Allow, Kind::Tcp);
+    event.origin = origin;
     event.name = Some("localhost".to_owned());
     event.port = Some(port);
     event.rule = Some(format!("localhost:{port}"));
@@ -124,9 +136,10 @@ async fn relay_loopback(stream: TcpStream, port: u16, context: Context, upload: 
     }
 }
 
-fn refuse_for_number(stream: &TcpStream, original_dst: SocketAddr, context: &Context) {
-    reset(stream);
+fn refuse_for_number(stream: &TcpStream, peer: SocketAddr, original_dst: SocketAddr, context: &Context) {
     let mut event = Event::new(Outcome::Deny, Kind::Tcp);
+    event.origin = context.who.connected(peer, original_dst);
+    reset(stream);
     event.destination = Some(original_dst.ip());
     event.port = Some(original_dst.port());
     event.reason = Some(Reason::Limit);

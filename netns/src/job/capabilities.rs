@@ -29,6 +29,10 @@ const KEPT: &[u32] = &[
 ];
 const CAP_KILL: u32 = 5;
 const CAP_NET_RAW: u32 = 13;
+/// To look at processes of other users and at what is not dumpable.
+const CAP_SYS_PTRACE: u32 = 19;
+/// To list the descriptors of processes of other users, whose directory only they may read.
+const CAP_DAC_READ_SEARCH: u32 = 2;
 /// The kernel refuses to look at capabilities past its last one, which ends the loop before this.
 const LAST_POSSIBLE: u32 = 63;
 /// _LINUX_CAPABILITY_VERSION_3 (linux/capability.h).
@@ -92,6 +96,26 @@ pub(super) fn keep_only_kill() -> io::Result<()> {
     sets.permitted &= 1 << CAP_KILL;
     sets.effective &= 1 << CAP_KILL;
     write_sets(sets)
+}
+
+/// Leaves init what it and its witness need, before the one starts the other.
+pub(super) fn keep_for_witness() -> io::Result<()> {
+    drop_all_but(witness_set()? | 1 << CAP_KILL)
+}
+
+/// Leaves the calling thread the power to look at the job's processes.
+pub(super) fn keep_only_witness() -> io::Result<()> {
+    drop_all_but(witness_set()?)
+}
+
+/// A container may lack CAP_SYS_PTRACE. Then it takes what the process has that is looked at, which is no more
+/// than the job's (ptrace(2), "Ptrace access mode checking").
+fn witness_set() -> io::Result<u64> {
+    let looking = 1 << CAP_SYS_PTRACE | 1 << CAP_DAC_READ_SEARCH;
+    if read_sets()?.permitted & 1 << CAP_SYS_PTRACE != 0 {
+        return Ok(looking);
+    }
+    Ok(KEPT.iter().fold(looking, |set, capability| set | 1 << capability))
 }
 
 /// Lets the programs that the calling thread starts open raw sockets, whoever it runs as: they

@@ -18,7 +18,7 @@ use crate::net::enter_network;
 use crate::userns::Privilege;
 
 use super::control::{Event, MAX_MESSAGE, Order, receive_namespace};
-use super::{JobSpec, Terminal, capabilities, command, mounts};
+use super::{JobSpec, Terminal, capabilities, command, mounts, witness};
 
 /// What init needs from before the clone.
 pub(super) struct Setup<'a> {
@@ -30,8 +30,8 @@ pub(super) struct Setup<'a> {
 }
 
 /// Runs the job to its end and exits; the kernel then kills whatever is left of it.
-pub(super) fn main(control: OwnedFd, setup: &Setup<'_>) -> ! {
-    if let Err(error) = run(&control, setup) {
+pub(super) fn main(control: OwnedFd, questions: OwnedFd, setup: &Setup<'_>) -> ! {
+    if let Err(error) = run(&control, questions, setup) {
         tell(&control, &failure(&error));
     }
     // SAFETY: _exit ends the process without running destructors or handlers that the copied
@@ -39,7 +39,7 @@ pub(super) fn main(control: OwnedFd, setup: &Setup<'_>) -> ! {
     unsafe { libc::_exit(0) }
 }
 
-fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
+fn run(control: &OwnedFd, questions: OwnedFd, setup: &Setup<'_>) -> Result<()> {
     die_with_gateway(control)?;
     // Out of the caller's process group, so that neither its signals reach init nor the job it.
     setpgid(Pid::from_raw(0), Pid::from_raw(0))
@@ -53,6 +53,9 @@ fn run(control: &OwnedFd, setup: &Setup<'_>) -> Result<()> {
     let namespace = receive_namespace(control).during(Step::Control, "waiting for the job namespace")?;
     enter_network(&namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
     prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
+    capabilities::keep_for_witness().during(Step::Credentials, "reducing init's capabilities")?;
+    // The command is forked already: what is started now is a thread of init alone.
+    witness::start(questions);
     capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
     // Only now may the command go on: init has nothing left that it could take.
     job.give(&namespace).during(Step::Control, "handing the job namespace to the command")?;

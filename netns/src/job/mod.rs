@@ -19,6 +19,7 @@ pub mod streams;
 mod terminal;
 pub(crate) mod trial;
 pub mod unix_sockets;
+mod witness;
 
 use std::ffi::CString;
 use std::io;
@@ -44,6 +45,7 @@ pub use control::{Event, Order};
 pub(crate) use init::separate;
 pub use mounts::{MountPlan, OwnFiles, default_masks, own_directory};
 pub use terminal::Terminal;
+pub use witness::{Program, Protocol, Question, Testimony, Witness};
 
 /// The user that a root-mode job runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub struct Job {
     control: OwnedFd,
     /// Where the command waits for its network to be complete.
     go: OwnedFd,
+    /// Where init is asked who in the job uses a socket.
+    questions: OwnedFd,
     reaped: AtomicBool,
 }
 
@@ -100,18 +104,19 @@ pub struct Entrance(OwnedFd);
 pub fn spawn(spec: &JobSpec, privilege: Privilege) -> Result<Job> {
     let (control, theirs) = channel(SockFlag::SOCK_NONBLOCK)?;
     let (go, gate) = channel(SockFlag::empty())?;
+    let (questions, witness) = channel(SockFlag::empty())?;
     // Signals wait until init has a handler for them and the command its own dispositions.
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut mask))
         .during(Step::Control, "blocking signals")?;
     let cloned = clone_init();
     if let Ok(None) = cloned {
-        drop((control, go));
-        init::main(theirs, &init::Setup { spec, privilege, signal_mask: &mask, go: &gate });
+        drop((control, go, questions));
+        init::main(theirs, witness, &init::Setup { spec, privilege, signal_mask: &mask, go: &gate });
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).during(Step::Control, "restoring signals")?;
     match cloned.during(Step::JobNamespaces, "making the job's PID namespace")? {
-        Some(init) => Ok(Job { init, control, go, reaped: AtomicBool::new(false) }),
+        Some(init) => Ok(Job { init, control, go, questions, reaped: AtomicBool::new(false) }),
         None => Err(Error::new(Step::Control, "the init process returned", io::ErrorKind::Other)),
     }
 }
@@ -143,6 +148,15 @@ impl Job {
     pub fn entrance(&self) -> Result<Entrance> {
         let control = self.control.try_clone().during(Step::Control, "sharing the job's control socket")?;
         Ok(Entrance(control))
+    }
+
+    /// The way to ask who in the job uses a socket.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn witness(&self) -> Result<Witness> {
+        let questions = self.questions.try_clone().during(Step::Control, "sharing the witness's socket")?;
+        Ok(Witness::new(questions))
     }
 
     /// Waits until the command has everything but its network: whatever else of the set-up can fail has

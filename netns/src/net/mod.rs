@@ -19,6 +19,7 @@ mod world;
 pub use datagram::{CapturedDatagram, DatagramSocket};
 pub(crate) use namespace::enter_network;
 pub use nflog::{DropLog, DropRecord};
+pub(crate) use plan::JOB_LINK;
 pub use plan::{
     GATEWAY_V4, GATEWAY_V6, JOB_V4, JOB_V6, PROBE_NAME, PROBE_V4, PROBE_V6, is_gateway, is_probe,
 };

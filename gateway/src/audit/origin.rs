@@ -1,0 +1,94 @@
+//! Which program caused an event: asked when it began, and known a moment later.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use netns::job::Program;
+use tokio::sync::Notify;
+
+/// How long after the question the log waits for the answer.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long after the question a denial is held back, so that who is denied is still there to be seen.
+const HELD: Duration = Duration::from_millis(50);
+
+/// A question under way; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Origin(Arc<Cell>);
+
+#[derive(Debug)]
+struct Cell {
+    asked: Instant,
+    /// `None` until there is an answer, which may be that nobody knows.
+    answer: Mutex<Option<Option<Arc<Program>>>>,
+    answered: Condvar,
+    notify: Notify,
+}
+
+impl Origin {
+    /// A question of `asked`.
+    pub fn new(asked: Instant) -> Origin {
+        let answer = Mutex::default();
+        Origin(Arc::new(Cell { asked, answer, answered: Condvar::new(), notify: Notify::new() }))
+    }
+
+    /// Answers it, for all that hold it.
+    pub fn settle(&self, program: Option<Arc<Program>>) {
+        self.lock().get_or_insert(program);
+        self.0.answered.notify_all();
+        self.0.notify.notify_waiters();
+    }
+
+    /// Whether there is nothing to wait for any more.
+    pub fn is_settled(&self) -> bool {
+        self.lock().is_some() || self.0.asked.elapsed() >= HELD
+    }
+
+    /// Waits a moment for the answer.
+    pub async fn settled(&self) {
+        let notified = self.0.notify.notified();
+        if self.is_settled() {
+            return;
+        }
+        // An answer that comes later is still the log's.
+        let _ = tokio::time::timeout_at((self.0.asked + HELD).into(), notified).await;
+    }
+
+    /// The answer, for which the calling thread waits; `None` if there is none in time.
+    pub(super) fn program(&self) -> Option<Arc<Program>> {
+        let left = (self.0.asked + PATIENCE).saturating_duration_since(Instant::now());
+        let waited = self.0.answered.wait_timeout_while(self.lock(), left, |answer| answer.is_none());
+        let (answer, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        answer.clone().flatten()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Option<Arc<Program>>>> {
+        self.0.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_waited_for() {
+        let origin = Origin::new(Instant::now());
+        let asked = origin.clone();
+        let waiting = std::thread::spawn(move || asked.program());
+        origin.settle(Some(Arc::new(Program { pid: 7, ..Program::default() })));
+        origin.settle(None);
+        assert_eq!(waiting.join().unwrap().map(|program| program.pid), Some(7));
+    }
+
+    #[test]
+    fn no_answer_is_not_waited_for_long() {
+        let start = Instant::now();
+        assert_eq!(Origin::new(start).program(), None);
+        assert!(start.elapsed() >= PATIENCE);
+        let late = Origin::new(start);
+        assert!(late.is_settled());
+        let again = Instant::now();
+        assert_eq!(late.program(), None);
+        assert!(again.elapsed() < PATIENCE);
+    }
+}

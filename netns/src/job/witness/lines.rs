@@ -1,0 +1,77 @@
+//! What procfs says of a process, parsed (proc_pid_stat(5), proc_pid_fd(5)). Pure.
+
+/// Octets of a path that are kept: its end, as that has the name, which is no longer.
+pub(super) const MAX_PATH: usize = 320;
+/// Ancestors that are told.
+pub(super) const MAX_PARENTS: usize = 8;
+
+/// The inode of a socket that a link in `/proc/PID/fd` shows: `socket:[1234]`.
+pub(super) fn socket(link: &[u8]) -> Option<u64> {
+    let number = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+/// Mount and inode in a file of `/proc/PID/fdinfo`; kernels since 5.14 show both.
+pub(super) fn fdinfo(text: &[u8]) -> Option<(u64, u64)> {
+    let value = |key: &[u8]| {
+        let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(key))?;
+        std::str::from_utf8(line).ok()?.trim().parse().ok()
+    };
+    Some((value(b"mnt_id:")?, value(b"ino:")?))
+}
+
+/// The parent in `/proc/PID/stat`. The name before it may have any bytes in it, parentheses as well.
+pub(super) fn parent(stat: &[u8]) -> Option<u32> {
+    let after = stat.iter().rposition(|&byte| byte == b')')?;
+    let text = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The path of an executable as text; a long one lacks its front.
+pub(super) fn path(link: &[u8]) -> String {
+    if link.len() <= MAX_PATH {
+        return String::from_utf8_lossy(link).into_owned();
+    }
+    let end = &link[link.len() - MAX_PATH..];
+    format!("...{}", String::from_utf8_lossy(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_links() {
+        assert_eq!(socket(b"socket:[4026]"), Some(4026));
+        for other in ["pipe:[1]", "/tmp/socket:[1]", "socket:[1] (deleted)", "socket:[]", "socket:[-1]", ""] {
+            assert_eq!(socket(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn reads_descriptors() {
+        let text = b"pos:\t0\nflags:\t02\nmnt_id:\t9\nino:\t4026\nscm_fds: 0\n";
+        assert_eq!(fdinfo(text), Some((9, 4026)));
+        assert_eq!(fdinfo(b"pos:\t0\nmnt_id:\t9\n"), None);
+        assert_eq!(fdinfo(b"mnt_id:\t9\nino:\t"), None);
+    }
+
+    #[test]
+    fn a_name_forges_no_parent() {
+        assert_eq!(parent(b"812 (node) S 640 812 0"), Some(640));
+        assert_eq!(parent(b"812 (x) S 1 (y) R 640 1"), Some(640));
+        assert_eq!(parent(b"812 (\xff\n) S 640"), Some(640));
+        for broken in ["", "812 (node", "812 (node)", "812 (node) S", "812 (node) S x"] {
+            assert_eq!(parent(broken.as_bytes()), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_name() {
+        assert_eq!(path(b"/usr/bin/node"), "/usr/bin/node");
+        let long = [vec![b'/'; 5000], b"/node".to_vec()].concat();
+        let shown = path(&long);
+        assert!(shown.starts_with("...") && shown.ends_with("/node") && shown.len() < 400);
+        assert_eq!(path(b"/\xff"), "/\u{fffd}");
+    }
+}
