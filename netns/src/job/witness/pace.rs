@@ -2,34 +2,47 @@
 
 use std::time::{Duration, Instant};
 
-/// The search may take one part in so many of a processor's time.
-const SHARE: u32 = 20;
-/// Time that it may take at once after it was idle.
-const CREDIT: Duration = Duration::from_millis(50);
+/// A search counts as so many times what it took of a processor: under load it gets a part of one.
+const PRICE: u32 = 5;
+const CREDIT: Duration = Duration::from_millis(1250);
+/// Time between two searches under load: many sockets are looked for at once then.
+const INTERVAL: Duration = Duration::from_millis(2);
+const BURST: Duration = Duration::from_millis(16);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_millis(20);
 
-/// Keeps account of the time that searches took.
+/// Keeps account of searches.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// When everything is paid for; before now by at most the credit, in its price.
+    time: Account,
+    number: Account,
+}
+
+/// When everything is paid for; before now by at most the credit.
+#[derive(Debug)]
+struct Account {
     paid: Instant,
+    credit: Duration,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Pace {
-        Pace { paid: now }
+        let account = |credit| Account { paid: now.checked_sub(credit).unwrap_or(now), credit };
+        Pace { time: account(CREDIT), number: account(BURST) }
     }
 
-    /// How long to pause after a search that took `cost` and ended `now`.
+    /// How long to pause after a search that took `cost` of a processor and ended `now`.
     pub(super) fn pause(&mut self, cost: Duration, now: Instant) -> Duration {
-        let since = now.duration_since(self.paid).min(CREDIT * SHARE);
-        let owed = cost * SHARE;
-        self.paid = now - since + owed;
-        let pause = self.paid.saturating_duration_since(now).min(LONGEST);
-        // What one long search costs is not paid by later ones.
-        self.paid = self.paid.min(now + LONGEST);
-        pause
+        self.time.charge(cost * PRICE, now).max(self.number.charge(INTERVAL, now))
+    }
+}
+
+impl Account {
+    fn charge(&mut self, price: Duration, now: Instant) -> Duration {
+        let start = now.checked_sub(self.credit).map_or(self.paid, |earliest| earliest.max(self.paid));
+        // What one long search costs is not paid by all later ones.
+        self.paid = (start + price).min(now + LONGEST);
+        self.paid.saturating_duration_since(now)
     }
 }
 
@@ -39,24 +52,36 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// The pauses after searches that follow each other.
+    fn pauses(pace: &mut Pace, mut now: Instant, cost: Duration, count: u32) -> Vec<Duration> {
+        let mut pauses = Vec::new();
+        for _ in 0..count {
+            now += cost;
+            let pause = pace.pause(cost, now);
+            now += pause;
+            pauses.push(pause);
+        }
+        pauses
+    }
+
     #[test]
-    fn a_burst_is_served_at_once_and_load_in_its_share() {
+    fn a_burst_is_served_at_once() {
+        let start = Instant::now();
+        let pauses = pauses(&mut Pace::new(start), start, MS / 100, 100);
+        assert!(pauses[..8].iter().all(Duration::is_zero), "{pauses:?}");
+        let later: Duration = pauses[10..].iter().sum();
+        assert!(later > INTERVAL * 85 && later < INTERVAL * 91, "{later:?}");
+    }
+
+    #[test]
+    fn dear_searches_get_their_share() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        let mut now = start + Duration::from_secs(10);
-        let mut spent = Duration::ZERO;
-        while pace.pause(MS, now).is_zero() {
-            spent += MS;
-            now += MS;
-        }
-        assert!(spent >= CREDIT - 2 * MS && spent < CREDIT * 2, "{spent:?}");
-        let mut paused = Duration::ZERO;
-        for _ in 0..100 {
-            let pause = pace.pause(MS, now);
-            paused += pause;
-            now += pause + MS;
-        }
-        assert!(paused >= MS * 100 * (SHARE - 3), "{paused:?}");
+        let first: Duration = pauses(&mut pace, start, 10 * MS, 20).iter().sum();
+        assert!(first < 20 * MS, "the credit: {first:?}");
+        let now = start + Duration::from_secs(1);
+        let later: Duration = pauses(&mut pace, now, 4 * MS, 400).iter().skip(300).sum();
+        assert!(later >= 4 * MS * (PRICE - 2) * 100, "{later:?}");
     }
 
     #[test]
@@ -64,6 +89,6 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(now);
         assert_eq!(pace.pause(Duration::from_secs(5), now), LONGEST);
-        assert_eq!(pace.pause(Duration::ZERO, now + LONGEST), Duration::ZERO);
+        assert_eq!(pace.pause(Duration::ZERO, now + 10 * LONGEST), Duration::ZERO);
     }
 }
