@@ -8,6 +8,7 @@ pub mod doctor;
 mod error;
 pub mod guard;
 pub mod job;
+mod latency;
 mod limits;
 pub mod net;
 mod pipe;
@@ -17,6 +18,7 @@ mod userns;
 mod watch;
 
 pub use error::{Error, Result, Step, remedy};
+pub use latency::prefer_short_waits;
 pub use limits::raise_descriptor_limit;
 pub use pipe::Pipe;
 pub use room::writable_within;
