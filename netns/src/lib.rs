@@ -8,7 +8,6 @@ pub mod doctor;
 mod error;
 pub mod guard;
 pub mod job;
-mod latency;
 mod limits;
 pub mod net;
 mod pipe;
@@ -18,7 +17,6 @@ mod userns;
 mod watch;
 
 pub use error::{Error, Result, Step, remedy};
-pub use latency::prefer_short_waits;
 pub use limits::raise_descriptor_limit;
 pub use pipe::Pipe;
 pub use room::writable_within;

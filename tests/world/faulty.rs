@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     NeverEnds,
     /// Speaks only that long after the client has ended its side.
     AnswersLate(Duration),
+    /// Answers a request of HTTP after that long, as one that is far away.
+    Distant(Duration),
 }
 
 /// To be called in the internet namespace, on its runtime.
@@ -50,6 +52,14 @@ async fn misbehave(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
             loop {
                 stream.write_all(&chunk).await?;
             }
+        }
+        Fault::Distant(pause) => {
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                heard.push(stream.read_u8().await?);
+            }
+            tokio::time::sleep(pause).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await
         }
         Fault::AnswersLate(pause) => {
             let mut heard = Vec::new();

@@ -31,6 +31,8 @@ const CAP_KILL: u32 = 5;
 const CAP_NET_RAW: u32 = 13;
 /// To look at processes of other users and at what is not dumpable.
 const CAP_SYS_PTRACE: u32 = 19;
+/// To be served before others; the witness gives it up once it is.
+const CAP_SYS_NICE: u32 = 23;
 /// To list the descriptors of processes of other users, whose directory only they may read.
 const CAP_DAC_READ_SEARCH: u32 = 2;
 /// The kernel refuses to look at capabilities past its last one, which ends the loop before this.
@@ -100,7 +102,7 @@ pub(super) fn keep_only_kill() -> io::Result<()> {
 
 /// Leaves init what it and its witness need, before the one starts the other.
 pub(super) fn keep_for_witness() -> io::Result<()> {
-    drop_all_but(witness_set()? | 1 << CAP_KILL)
+    drop_all_but(witness_set()? | 1 << CAP_KILL | 1 << CAP_SYS_NICE)
 }
 
 /// Leaves the calling thread the power to look at the job's processes.

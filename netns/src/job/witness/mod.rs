@@ -11,6 +11,7 @@ mod lines;
 mod pace;
 mod processes;
 mod search;
+mod urgency;
 mod wire;
 
 use std::io;
@@ -130,8 +131,7 @@ pub(super) fn start(channel: OwnedFd) {
     };
     // The thread's end closes the channel.
     let _ = thread::Builder::new().name("witness".to_owned()).stack_size(STACK).spawn(move || {
-        // A program that is looked for may end soon.
-        crate::prefer_short_waits();
+        urgency::claim();
         if capabilities::keep_only_witness().is_ok() {
             serve(&channel, sockets, search);
         }
