@@ -2,6 +2,7 @@
 
 mod certificates;
 mod http2;
+mod patience;
 mod smuggling;
 
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub(crate) fn add(suite: &mut Suite) {
     );
     certificates::add(suite);
     http2::add(suite);
+    patience::add(suite);
     smuggling::add(suite);
 }
 
