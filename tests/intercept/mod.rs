@@ -60,6 +60,7 @@ fn one_repository_of_a_host(mode: Mode) {
         "/team/repo//../other/info",
         "/team/repo/..;/other/info",
         "/team/repo\\..\\other/info",
+        "/team/repo/%25%32%65%25%32%65/other/info",
         "//git.test/team/repo/info",
     ] {
         let outcome = jail.run(["curl", "-sS", "-i", "--path-as-is", &format!("https://git.test{path}")]);
