@@ -34,6 +34,7 @@ pub(super) fn add(suite: &mut Suite) {
         nothing_changes_without_interception,
         the_host_sees_nothing,
         another_user,
+        certificates_can_be_installed,
         jail_in_a_jail,
     );
 }
@@ -265,6 +266,30 @@ fn another_user(mode: Mode) {
     outcome.assert_success().assert_stdout(GREETING);
     outcome.assert_says("CURL_CA_BUNDLE stays as it is").assert_says("not every user may read it");
     jail.run(["wget", "-q", "-O", "-", URL]).assert_success().assert_stdout(GREETING);
+}
+
+/// The system's own tool makes its bundle anew, with the authority and what the job adds; the host's files
+/// stay as they are.
+fn certificates_can_be_installed(mode: Mode) {
+    if mode == Mode::Rootless || !enter::as_real_root() {
+        return;
+    }
+    let world = World::new();
+    world.site(HOST);
+    let other = other_root(&world);
+    let before = fs::read(BUNDLE).unwrap();
+    let script = "\
+cp $1 /usr/local/share/ca-certificates/other.crt && update-ca-certificates >&2 && rm $2 && update-ca-certificates --fresh >&2
+grep -c BEGIN $2; curl -fsS $3; wget -q -O - $3; env -i /usr/bin/python3 -c \"$4\" $3; java -cp $5 Fetch $3
+";
+    let classes = jvm::compiled().display().to_string();
+    let jail = trusting(&world, mode);
+    let other = other.to_str().unwrap();
+    let outcome = jail.run(["sh", "-c", script, "sh", other, BUNDLE, URL, PYTHON, &classes]);
+    let roots = before.windows(10).filter(|window| window == b"-----BEGIN").count() + 2;
+    outcome.assert_success().assert_stdout(&format!("{roots}\n{}", GREETING.repeat(4)));
+    assert_eq!(fs::read(BUNDLE).unwrap(), before);
+    assert!(!PathBuf::from("/usr/local/share/ca-certificates/other.crt").exists());
 }
 
 /// The inner gateway trusts the outer one, and the inner job has a directory beside the outer one's.

@@ -168,6 +168,8 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         directory: plan.directory,
         mounts: MountPlan {
             files: resolution.files.into_iter().chain(trust.covered).collect(),
+            copied: trust.made,
+            added: trust.anchors,
             own: own_directory.map(|directory| OwnFiles { directory, files: trust.new }),
             masked_directories,
             masked_files,

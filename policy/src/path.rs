@@ -127,8 +127,8 @@ fn has_odd_escape(path: &[u8]) -> bool {
         rest = tail;
         let odd = match value {
             b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f => true,
-            // `%2561` becomes `%61` and then `a` where something decodes twice.
-            b'%' => hex_pair(rest).is_some(),
+            // `%2561` and `%25%36%31` become `%61` and then `a` where something decodes twice.
+            b'%' => decodes_to_hex_pair(rest),
             // Overlong UTF-8 (RFC 3629 section 10) hides dots and slashes.
             0xc0 | 0xc1 | 0xf5..=0xff => true,
             0x80..=0x9f if previous == 0xe0 => true,
@@ -143,10 +143,27 @@ fn has_odd_escape(path: &[u8]) -> bool {
     false
 }
 
-/// `.` and `..`, also with a parameter behind (`..;x`), which some servers strip first. Encoded
-/// dots are odd escapes and need no look here.
+/// Whether two hex digits come first, written as they are or encoded.
+fn decodes_to_hex_pair(mut path: &[u8]) -> bool {
+    (0..2).all(|_| {
+        let (byte, rest) = match path {
+            [b'%', rest @ ..] => hex_pair(rest).unwrap_or((0, rest)),
+            [byte, rest @ ..] => (*byte, rest),
+            [] => (0, path),
+        };
+        path = rest;
+        byte.is_ascii_hexdigit()
+    })
+}
+
+/// `.` and `..`, also with a parameter behind (`..;x`) or a space, which some servers strip first.
+/// Encoded dots are odd escapes and need no look here.
 fn is_dot_segment(segment: &str) -> bool {
-    let end = [";", "%3b", "%3B"].iter().filter_map(|mark| segment.find(mark)).min().unwrap_or(segment.len());
+    let end = [";", "%3b", "%3B", "%20"]
+        .iter()
+        .filter_map(|mark| segment.find(mark))
+        .min()
+        .unwrap_or(segment.len());
     matches!(&segment[..end], "." | "..")
 }
 
@@ -244,6 +261,11 @@ mod tests {
             "/a\\s",
             "/a%5cs",
             "/a/%252e%252e/s",
+            "/a/%25%32%65%25%32%65/s",
+            "/a/%252%65/s",
+            "/a/%25%32e/s",
+            "/a/%25%32%35%32%65/s",
+            "/a/..%20/s",
             "/a/%00",
             "/a/\u{1}",
             "/a/%7f",
@@ -267,6 +289,7 @@ mod tests {
             assert!(PathPrefix::parse("/other").unwrap().may_hold(path), "{path}");
         }
         assert!(!PathPrefix::parse("/other").unwrap().may_hold("/a/b"));
+        assert!(allows("/a", "/a/100%25") && allows("/a", "/a/5%25%20b") && allows("/a", "/a/5%25g"));
         assert!(allows("/a", "/a/...") && allows("/a", "/a/..b") && allows("/a", "/a/%E2%82%AC"));
     }
 

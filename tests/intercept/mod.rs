@@ -2,6 +2,7 @@
 
 mod certificates;
 mod http2;
+mod patience;
 mod smuggling;
 
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub(crate) fn add(suite: &mut Suite) {
     );
     certificates::add(suite);
     http2::add(suite);
+    patience::add(suite);
     smuggling::add(suite);
 }
 
@@ -60,6 +62,7 @@ fn one_repository_of_a_host(mode: Mode) {
         "/team/repo//../other/info",
         "/team/repo/..;/other/info",
         "/team/repo\\..\\other/info",
+        "/team/repo/%25%32%65%25%32%65/other/info",
         "//git.test/team/repo/info",
     ] {
         let outcome = jail.run(["curl", "-sS", "-i", "--path-as-is", &format!("https://git.test{path}")]);

@@ -1,15 +1,16 @@
 //! HTTP, inside intercepted TLS or without: every request on the connection is judged by itself and
 //! sent on by hyper, so that both sides agree where it ends.
 
+mod activity;
 mod body;
 mod budget;
 mod head;
 mod io;
 mod pool;
+mod serve;
 mod upstream;
 
-use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,12 +18,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALT_SVC, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use policy::{Mode, Name, Reason, Scheme};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
@@ -33,6 +30,7 @@ use super::{Connection, Context, denial, seen};
 use crate::audit::{Kind, Origin};
 use crate::upstream::{Destination, ProxyError};
 
+use activity::Busy;
 use body::{Body, Lease, Octets, Watched};
 use budget::{Budget, TooMuch};
 use head::{Asked, Form};
@@ -73,6 +71,8 @@ pub(super) struct Session {
     /// Whose the connection is.
     origin: Option<Origin>,
     job: Arc<TcpStream>,
+    /// The record of the connection, until a request has one.
+    unasked: std::sync::Mutex<Option<Report>>,
     /// The connection that the last request of HTTP/1 went to: some servers remember on it who asks.
     upstream: Mutex<Option<Upstream>>,
 }
@@ -93,8 +93,15 @@ impl Session {
             secure,
             origin,
             job: Arc::new(stream),
+            unasked: std::sync::Mutex::default(),
             upstream: Mutex::new(None),
         }
+    }
+
+    /// Leaves the record of the connection to its requests, if there are any.
+    pub(super) fn told_by_requests(&mut self, mut report: Report) {
+        report.detail("no request was made");
+        self.unasked = std::sync::Mutex::new(Some(report));
     }
 
     /// The job's side, for who reads it.
@@ -102,58 +109,25 @@ impl Session {
         self.job.clone()
     }
 
-    /// Serves HTTP/1.
-    pub(super) async fn serve_http1<S>(self, stream: S)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let session = Arc::new(self);
-        let shared = session.clone();
-        let service = service_fn(move |request| {
-            let session = shared.clone();
-            async move { Ok::<_, Infallible>(session.respond(request).await) }
-        });
-        // What breaks the connection has its record already, or was never a request.
-        let _ = http1::Builder::new()
-            .preserve_header_case(true)
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_BUFFER)
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-            .await;
-        let last = session.upstream.lock().await.take();
-        if let (Some(secure), Some(upstream)) = (&session.secure, last) {
-            secure.interception.pool.put(upstream);
+    /// From here on requests have the records.
+    fn begin_records(&self) {
+        if let Some(report) = self.unasked.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            report.withdraw();
         }
     }
 
-    /// Serves HTTP/2, each stream by itself.
-    pub(super) async fn serve_http2<S>(self, stream: S)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let session = Arc::new(self);
-        let service = service_fn(move |request| {
-            let session = session.clone();
-            async move { Ok::<_, Infallible>(session.respond(request).await) }
-        });
-        // As above.
-        let _ = http2::Builder::new(TokioExecutor::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_pending_accept_reset_streams(MAX_RESETS)
-            .max_header_list_size(MAX_BUFFER as u32)
-            .max_send_buf_size(MAX_BUFFER)
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
+    fn report(&self, judged: &Judged<'_>, started: Instant) -> Report {
+        let (audit, mode) = (&self.context.audit, self.context.policy.mode());
+        Report::new(audit, mode, Kind::Http, self.original_dst, judged, started).by(self.origin.as_ref())
     }
 
     fn scheme(&self) -> Scheme {
         if self.secure.is_some() { Scheme::Https } else { Scheme::Http }
     }
 
-    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>, busy: Busy) -> Response<Body> {
         let started = Instant::now();
+        self.begin_records();
         let asked = Asked::read(&request, self.scheme(), self.original_dst.port());
         let mut judged = self.judge(&asked);
         let budget = judged.verdict.as_ref().ok().and_then(|rule| self.context.budgets.of(rule));
@@ -162,9 +136,7 @@ impl Session {
                 Err(Denied { detail: Some(too_much.to_string()), ..Denied::because(Reason::Limit) });
         }
         let mode = self.context.policy.mode();
-        let mut report =
-            Report::new(&self.context.audit, mode, Kind::Http, self.original_dst, &judged, started)
-                .by(self.origin.as_ref());
+        let mut report = self.report(&judged, started);
         report.request(asked.method.as_str(), asked.url());
         if let Some(fault) = asked.fault {
             report.detail(fault);
@@ -179,7 +151,7 @@ impl Session {
         let budget = budget.filter(|_| mode == Mode::Enforce);
         let destination = self.way_through(&judged, &asked);
         let way = Way::new(&self.context, self.secure.as_ref(), destination, judged.verdict.ok());
-        match self.forward(request, &asked, &way, budget.clone(), report).await {
+        match self.forward(request, &asked, &way, budget.clone(), report, busy).await {
             Ok(response) => response,
             Err((mut report, mut unreached)) => {
                 if let Some(too_much) = budget.and_then(|budget| budget.exceeded()) {
@@ -228,6 +200,7 @@ impl Session {
         way: &Way<'_>,
         budget: Option<Arc<Budget>>,
         report: Report,
+        busy: Busy,
     ) -> Result<Response<Body>, (Report, Unreached)> {
         let http2 = request.version() == Version::HTTP_2;
         let upgrade = asked.upgrade.then(|| hyper::upgrade::on(&mut request));
@@ -239,7 +212,8 @@ impl Session {
             Err(unreached) => return Err((report, unreached)),
         };
         let counters = upstream.is_http2().then(|| report.counters());
-        let body = body::outgoing(body, self.context.uploads.begin(), counters, budget);
+        let held = (self.context.uploads.begin(), busy.activity().begin());
+        let body = body::outgoing(body, held, counters, budget);
         let mut octets = Octets::from_now(upstream.counters.as_ref());
         let mut answered = upstream.send(formed(Request::from_parts(parts, body), asked, &upstream)).await;
         // The other side closes idle connections at any time, also just as one is used again.
@@ -259,6 +233,12 @@ impl Session {
                 let refused = ProxyError::Refused(response.status().to_string());
                 return Err((report, (Reason::UpstreamFailed, refused.into())));
             }
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() => {
+                return Err((
+                    report,
+                    (Reason::UpstreamFailed, "the host changed the protocol unasked".into()),
+                ));
+            }
             Ok(response) => response,
             Err(error) => return Err((report, (Reason::UpstreamFailed, error.into_error().into()))),
         };
@@ -267,9 +247,11 @@ impl Session {
             response.headers_mut().remove(ALT_SVC);
         }
         let lease = self.keep(upstream, http2).await;
-        let watched = Watched::new(report, octets, lease);
+        let watched = Watched::new(report, octets, lease, busy);
         Ok(match (response.status(), upgrade) {
-            (StatusCode::SWITCHING_PROTOCOLS, Some(job)) => body::upgraded(response, job, watched),
+            (StatusCode::SWITCHING_PROTOCOLS, Some(job)) => {
+                body::upgraded(response, job, watched, self.job.clone())
+            }
             _ => {
                 let job = (!http2).then(|| self.job.clone());
                 response.map(|incoming| body::watched(incoming, watched, job))

@@ -56,13 +56,13 @@ pub(super) async fn open(
     // The end of the run waits for what the client has to say about the certificate.
     let handshake = connection.upload.take();
     let secure = Secure { name: name.clone(), destination: judged.destination, interception };
-    let session = Session::new(connection, Some(secure));
+    let mut session = Session::new(connection, Some(secure));
     let job = session.job();
     let accepted = timeout(patience, acceptor.accept(Prefixed::new(received, job.clone()))).await;
     drop(handshake);
     match accepted {
         Ok(Ok(stream)) if names(stream.get_ref().1.server_name(), &name) => {
-            report.withdraw();
+            session.told_by_requests(report);
             if agreed_on_http2(stream.get_ref().1.alpn_protocol()) {
                 session.serve_http2(stream).await;
             } else {

@@ -58,6 +58,23 @@ pub(super) const PLACES: [Place; 17] = [
     objects("/usr/share/pki/trust/ca-certificates-mozilla.trust.p11-kit"),
 ];
 
+/// Directories that the tools of systems write anew, bundles in them, on Debian, Alpine and Gentoo, on
+/// Fedora and RHEL, on Arch, and on openSUSE.
+pub(super) const MADE: [&str; 4] = [
+    "/etc/ssl/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates/extracted",
+    "/var/lib/ca-certificates",
+];
+
+/// Directories from which those tools take further roots, in the same order.
+pub(super) const ANCHORS: [&str; 4] = [
+    "/usr/local/share/ca-certificates",
+    "/etc/pki/ca-trust/source/anchors",
+    "/etc/ca-certificates/trust-source/anchors",
+    "/etc/pki/trust/anchors",
+];
+
 /// The bundle that all programs of this machine share, if it has one.
 pub fn system_bundle() -> Option<&'static Path> {
     PLACES.iter().filter(|place| place.is_bundle()).map(Place::path).find(|path| path.is_file())

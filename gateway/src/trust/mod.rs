@@ -33,6 +33,10 @@ pub struct Trust {
     pub covered: Vec<(PathBuf, Vec<u8>)>,
     /// Files that the host does not have, all in the job's own directory.
     pub new: Vec<(PathBuf, Vec<u8>)>,
+    /// Directories that tools of the job's root may write anew.
+    pub made: Vec<PathBuf>,
+    /// Where such tools find the authority, if the job has copies of these directories.
+    pub anchors: Vec<(PathBuf, Vec<u8>)>,
     /// Variables that are added, or get another value.
     pub variables: Vec<(&'static str, Vec<u8>)>,
     /// What could not be done, for people.

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 
-use super::bundles::PLACES;
+use super::bundles::{ANCHORS, MADE, PLACES};
 use super::variables::{self, DIRECTORIES, FILE, FILES, Unset, Variable};
 use super::{Files, JobView, Trust, hash, java, pem};
 
 /// The authority's certificate alone, in the job's own directory.
 const AUTHORITY: &str = "authority.pem";
+/// The same where tools of the system look; Debian's takes files of this ending only.
+const ANCHOR: &str = "cijail-net.crt";
 /// The directory that OpenSSL finds it in.
 const HASHED: &str = "certs";
 
@@ -44,7 +46,9 @@ impl<'a, F: Files> Planner<'a, F> {
         // Also for what no variable is read by: whoever sets up a store of his own finds it here.
         let authority = self.add(AUTHORITY, self.text.clone());
         let system = self.cover_bundles();
-        if system.is_none() {
+        if system.is_some() {
+            self.plan_tools();
+        } else {
             self.note("no file with the system's root certificates was found".to_owned());
         }
         for variable in &FILES {
@@ -70,6 +74,13 @@ impl<'a, F: Files> Planner<'a, F> {
             }
         }
         first
+    }
+
+    /// Lets what the system's own tools make of its roots have the authority again.
+    fn plan_tools(&mut self) {
+        self.trust.made = MADE.into_iter().chain(ANCHORS).map(PathBuf::from).collect();
+        let anchor = |directory| (Path::new(directory).join(ANCHOR), self.text.clone());
+        self.trust.anchors = ANCHORS.into_iter().map(anchor).collect();
     }
 
     fn plan_variable(&mut self, variable: &Variable, system: Option<&Path>, authority: Option<&Path>) {

@@ -1,10 +1,12 @@
 //! What looks different to the job: name resolution files, masked sockets, its own `/proc`.
 
+mod copies;
 mod devices;
 mod executed;
 mod guard;
 mod masks;
 mod own;
+mod replaced;
 mod run;
 mod socket_masks;
 mod stage;
@@ -22,17 +24,23 @@ use nix::sys::stat::{Mode, umask};
 use crate::error::{During, Result, Step};
 use crate::userns::is_initial_user_namespace;
 
+use copies::Copies;
 use devices::CallerTerminal;
 use masks::{Kept, mask_directory, mask_file};
 pub use own::{OwnFiles, own_directory};
+use replaced::{Files, copy_directories, mount_points, replace_files};
 use socket_masks::Found;
-use stage::{bind, place};
 
 /// The changes to the job's view of the file system.
 #[derive(Debug, Clone, Default)]
 pub struct MountPlan {
     /// Files that get another content. One that does not exist is left alone.
     pub files: Vec<(PathBuf, Vec<u8>)>,
+    /// Directories whose files tools of root replace. Where the job may be root and the kernel makes copies,
+    /// it has one of each, and `files` in them can be replaced.
+    pub copied: Vec<PathBuf>,
+    /// Files that copies of directories have besides.
+    pub added: Vec<(PathBuf, Vec<u8>)>,
     /// Files that only the job has.
     pub own: Option<OwnFiles>,
     /// Directories that show an empty one with the same owner and mode instead.
@@ -84,9 +92,10 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
     make_private()?;
     let before = Before::look().during(Step::Mount, "looking at what the caller has")?;
     let caller_umask = umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    stage(plan, &before)?;
+    let mut copies = Copies::new(plan.guard_kernel && before.is_initial_user_namespace);
+    stage(plan, &before, &mut copies)?;
     if plan.guard_kernel {
-        executed::cover(before.is_initial_user_namespace)?;
+        executed::cover(&mut copies)?;
         devices::cover(before.terminal.as_ref(), before.is_initial_user_namespace)
             .during(Step::Mount, "making the job's own /dev")?;
     } else {
@@ -121,6 +130,7 @@ struct Before {
     terminal: Option<CallerTerminal>,
     directory: PathBuf,
     is_initial_user_namespace: bool,
+    mount_points: Vec<PathBuf>,
 }
 
 impl Before {
@@ -131,19 +141,29 @@ impl Before {
             // A caller without one has no directory to lose.
             directory: env::current_dir().unwrap_or_default(),
             is_initial_user_namespace: is_initial_user_namespace(),
+            mount_points: mount_points()?,
         })
     }
 }
 
 /// Mounts the stage and shows what the plan wants from it.
-fn stage(plan: &MountPlan, before: &Before) -> Result<()> {
+fn stage(plan: &MountPlan, before: &Before, copies: &mut Copies) -> Result<()> {
     // A link is followed before its target's directory is masked.
-    let files: Vec<(PathBuf, &[u8])> = plan
+    let files: Files<'_> = plan
         .files
         .iter()
         .filter_map(|(path, content)| Some((fs::canonicalize(path).ok()?, content.as_slice())))
         .collect();
+    let added: Files<'_> = plan
+        .added
+        .iter()
+        .filter_map(|(path, content)| {
+            Some((fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?), content.as_slice()))
+        })
+        .collect();
     stage::mount_stage().during(Step::Mount, "mounting a stage for private files")?;
+    // Before the masks, which they would take off.
+    let copied = copy_directories(plan, copies, &before.mount_points)?;
     let mut kept = Vec::new();
     for (index, path) in plan.kept.iter().enumerate() {
         let held = Kept::hold(path, index).during(Step::Mount, format!("keeping {}", path.display()))?;
@@ -161,7 +181,7 @@ fn stage(plan: &MountPlan, before: &Before) -> Result<()> {
         mask_file(path).during(Step::Mount, format!("masking {}", path.display()))?;
     }
     before.sockets.mask(&kept, &before.directory).during(Step::Mount, "masking the sockets of the host")?;
-    replace_files(&files)
+    replace_files(&files, &added, &copied)
 }
 
 /// In `/run` all at once, and one by one elsewhere.
@@ -178,27 +198,6 @@ fn mask_directories(plan: &MountPlan, before: &Before) -> Result<()> {
     Ok(())
 }
 
-/// Shows files with another content, from a stage that is mounted.
-fn replace_files(files: &[(PathBuf, &[u8])]) -> Result<()> {
-    for (index, (path, content)) in files.iter().enumerate() {
-        replace_file(path, content, index).during(Step::Mount, format!("replacing {}", path.display()))?;
-    }
-    Ok(())
-}
-
-fn replace_file(path: &Path, content: &[u8], index: usize) -> io::Result<()> {
-    if !path.exists() {
-        // Its directory was masked just now, so the file can simply be made there.
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        return fs::write(path, content);
-    }
-    let replacement = place(&format!("file-{index}"));
-    fs::write(&replacement, content)?;
-    bind(&replacement, path)
-}
-
 /// Programs of the job keep their own files there; it is empty, and the job's alone.
 fn runtime_directory(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
@@ -208,6 +207,6 @@ fn runtime_directory(directory: &Path) -> io::Result<()> {
 /// Mounts the stage, and shows another file at the path of one that exists.
 pub(super) fn replaced(file: Option<(&Path, &[u8])>) -> Result<()> {
     stage::mount_stage().during(Step::Mount, "mounting a stage for private files")?;
-    let files: Vec<_> = file.into_iter().map(|(path, content)| (path.to_owned(), content)).collect();
-    replace_files(&files)
+    let files = file.into_iter().map(|(path, content)| (path.to_owned(), content)).collect();
+    replace_files(&files, &Vec::new(), &[])
 }

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Failed;
+use super::activity::Busy;
 use super::budget::Budget;
 use super::upstream::Upstream;
 use crate::connection::report::Report;
@@ -24,16 +25,16 @@ use crate::relay::{Upload, reset};
 /// A body of either direction.
 pub(super) type Body = UnsyncBoxBody<Bytes, Failed>;
 
-/// A request's body on its way up; the job's end waits for it. Its octets are counted in `counters`, and
+/// A request's body on its way up; the job's end waits for what is `held` until then. Its octets are counted in `counters`, and
 /// it breaks off before `budget` is exceeded.
 pub(super) fn outgoing(
     body: Incoming,
-    upload: Upload,
+    held: (Upload, Busy),
     counters: Option<Arc<Counters>>,
     budget: Option<Arc<Budget>>,
 ) -> Body {
     let count = counters.map(|counters| Count { counters, add: Counters::add_up });
-    let held = Held { body, _held: upload, count, job: None }.map_err(Failed::from);
+    let held = Held { body, _held: held, count, job: None }.map_err(Failed::from);
     match budget {
         None => held.boxed_unsync(),
         Some(budget) => Budgeted { body: held.boxed_unsync(), budget }.boxed_unsync(),
@@ -61,14 +62,24 @@ pub(super) fn watched(body: Incoming, watched: Watched, job: Option<Arc<TcpStrea
     Held { body, _held: watched, count, job }.map_err(Failed::from).boxed_unsync()
 }
 
-/// Joins both sides of a connection that changed its protocol.
-pub(super) fn upgraded(mut response: Response<Incoming>, job: OnUpgrade, watched: Watched) -> Response<Body> {
+/// Joins both sides of a connection that changed its protocol. If it comes to a halt, `socket`, the job's,
+/// is reset.
+pub(super) fn upgraded(
+    mut response: Response<Incoming>,
+    job: OnUpgrade,
+    watched: Watched,
+    socket: Arc<TcpStream>,
+) -> Response<Body> {
     let upstream = hyper::upgrade::on(&mut response);
+    let activity = watched.busy.activity();
     tokio::spawn(async move {
         if let (Ok(job), Ok(upstream)) = tokio::join!(job, upstream) {
             let (mut job, mut upstream) = (TokioIo::new(job), TokioIo::new(upstream));
-            // Either side may break it off at any time.
-            let _ = tokio::io::copy_bidirectional(&mut job, &mut upstream).await;
+            tokio::select! {
+                // Either side may break it off at any time.
+                _ = tokio::io::copy_bidirectional(&mut job, &mut upstream) => {}
+                _ = activity.stalled() => reset(&socket),
+            }
         }
         drop(watched);
     });
@@ -100,6 +111,7 @@ pub(super) struct Watched {
     report: Report,
     octets: Octets,
     lease: Option<Lease>,
+    busy: Busy,
 }
 
 /// A connection that goes back to its pool.
@@ -109,8 +121,8 @@ pub(super) struct Lease {
 }
 
 impl Watched {
-    pub(super) fn new(report: Report, octets: Octets, lease: Option<Lease>) -> Watched {
-        Watched { report, octets, lease }
+    pub(super) fn new(report: Report, octets: Octets, lease: Option<Lease>, busy: Busy) -> Watched {
+        Watched { report, octets, lease, busy }
     }
 }
 

@@ -61,7 +61,7 @@ impl Asked {
             port,
             path: uri.path().to_owned(),
             absolute,
-            upgrade: headers.contains_key(UPGRADE),
+            upgrade: headers.contains_key(UPGRADE) && !hides_requests(headers),
             authority,
             reason,
             fault,
@@ -173,8 +173,7 @@ pub(super) fn outgoing<B>(request: Request<B>, asked: &Asked, form: Form<'_>) ->
         parts.headers.insert(PROXY_AUTHORIZATION, value);
     }
     join_cookies(&mut parts.headers);
-    // An upgrade to HTTP/2 would hide every later request.
-    if parts.headers.get_all(UPGRADE).iter().any(|value| contains_ignoring_case(value.as_bytes(), b"h2c")) {
+    if hides_requests(&parts.headers) {
         parts.headers.remove(UPGRADE);
         parts.headers.remove(HTTP2_SETTINGS);
     }
@@ -192,8 +191,16 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+/// Whether an upgrade is to something that carries further requests, which nobody would judge: another
+/// version of HTTP (some servers take `h2` and `HTTP/2.0` as well as `h2c`), or TLS (RFC 2817).
+fn hides_requests(headers: &HeaderMap) -> bool {
+    let protocols =
+        headers.get_all(UPGRADE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    protocols.map(<[u8]>::trim_ascii).any(|protocol| {
+        let begins =
+            |name: &[u8]| protocol.get(..name.len()).is_some_and(|part| part.eq_ignore_ascii_case(name));
+        [&b"h2"[..], b"h3", b"http", b"tls"].into_iter().any(begins)
+    })
 }
 
 #[cfg(test)]
@@ -256,9 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn http2_upgrades_are_not_offered_upstream() {
-        let given = request("/", &[("host", "a.example"), ("upgrade", "H2C"), ("http2-settings", "x")]);
-        let asked = Asked::read(&given, Scheme::Http, 80);
-        assert!(!outgoing(given, &asked, Form::Origin).headers().contains_key(UPGRADE));
+    fn upgrades_that_hide_requests_are_not_offered_upstream() {
+        for protocol in ["H2C", "h2", "websocket, h2c-14", "HTTP/2.0", "TLS/1.0,HTTP/1.1"] {
+            let given =
+                request("/", &[("host", "a.example"), ("upgrade", protocol), ("http2-settings", "x")]);
+            let asked = Asked::read(&given, Scheme::Http, 80);
+            let sent = outgoing(given, &asked, Form::Origin);
+            assert!(!asked.upgrade && !sent.headers().contains_key(UPGRADE), "{protocol}");
+        }
+        let given = request("/", &[("host", "a.example"), ("upgrade", "websocket")]);
+        assert!(Asked::read(&given, Scheme::Http, 80).upgrade);
     }
 }

@@ -5,16 +5,12 @@
 //! The programs of the host are not among them: root in the job may replace any.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use nix::mount::{MsFlags, mount};
-
+use super::copies::{Copies, Place};
 use super::guard::read_only;
-use super::stage::{bind, place};
 use crate::error::{During, Result, Step};
 
 /// Directories, and files that nothing replaces by renaming: a cover over a file forbids that.
@@ -69,8 +65,7 @@ const EXECUTED: [&str; 42] = [
 
 /// Covers what of these exists: with a copy that is made on writing, or where the kernel makes none
 /// with a read-only one.
-pub(super) fn cover(overlays_are_possible: bool) -> Result<()> {
-    let mut copies = Copies { made: Vec::new(), are_possible: overlays_are_possible };
+pub(super) fn cover(copies: &mut Copies) -> Result<()> {
     let mut plain = PlainDirectories::default();
     // What several names lead to is covered once.
     let mut covered = BTreeSet::new();
@@ -84,7 +79,7 @@ pub(super) fn cover(overlays_are_possible: bool) -> Result<()> {
             (path.to_owned(), at.mount)
         };
         if covered.insert(path.clone()) {
-            copies.cover(&path, mount).during(Step::Mount, format!("covering {}", path.display()))?;
+            cover_one(copies, &path, mount).during(Step::Mount, format!("covering {}", path.display()))?;
         }
     }
     Ok(())
@@ -101,87 +96,6 @@ impl PlainDirectories {
     }
 }
 
-/// An overlay of each mount that has something to cover.
-struct Copies {
-    made: Vec<Overlay>,
-    are_possible: bool,
-}
-
-struct Overlay {
-    /// The mount that it copies, and where that is.
-    mount: u64,
-    base: PathBuf,
-    /// Where it is mounted, if it could be.
-    shown: Option<PathBuf>,
-}
-
-impl Copies {
-    fn cover(&mut self, path: &Path, mount: u64) -> io::Result<()> {
-        let overlay = match self.made.iter().position(|overlay| overlay.mount == mount) {
-            Some(index) => &self.made[index],
-            None => {
-                let overlay = Overlay::make(mount, path, self.made.len(), self.are_possible)?;
-                self.made.push(overlay);
-                &self.made[self.made.len() - 1]
-            }
-        };
-        match (&overlay.shown, path.strip_prefix(&overlay.base)) {
-            (Some(shown), Ok(beneath)) => bind(&shown.join(beneath), path),
-            _ => read_only(path),
-        }
-    }
-}
-
-impl Overlay {
-    /// One overlay serves every path of a mount, as it costs as much as ten binds.
-    fn make(mount: u64, path: &Path, index: usize, is_possible: bool) -> io::Result<Overlay> {
-        let is_of_mount = |path: &&Path| Place::look(path).is_ok_and(|at| at.mount == mount);
-        let base = path.ancestors().take_while(is_of_mount).last().unwrap_or(path).to_owned();
-        let directory = place(&format!("overlay-{index}"));
-        let shown = directory.join("shown");
-        for part in ["", "upper", "work", "shown"] {
-            fs::create_dir(directory.join(part))?;
-        }
-        // A container's engine may have used up the depth of overlays, and not every file system can be
-        // copied from.
-        let is_mounted = is_possible && base.is_dir() && mount_overlay(&base, &directory, &shown).is_ok();
-        Ok(Overlay { mount, base, shown: is_mounted.then_some(shown) })
-    }
-}
-
-fn mount_overlay(base: &Path, directory: &Path, shown: &Path) -> io::Result<()> {
-    let (base, directory) = (base.display().to_string(), directory.display());
-    if base.contains([':', ',', '\\']) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let options = format!("lowerdir={base},upperdir={directory}/upper,workdir={directory}/work");
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    Ok(mount(Some("overlay"), shown, Some("overlay"), flags, Some(options.as_str()))?)
-}
-
-/// Where a path leads, not through a link at its end.
-struct Place {
-    is_link: bool,
-    /// The mount's number, which is another for each mount of one file system.
-    mount: u64,
-}
-
-impl Place {
-    /// By statx(2), which tells the mount since Linux 5.8.
-    fn look(path: &Path) -> io::Result<Place> {
-        let path = CString::new(path.as_os_str().as_bytes())?;
-        let mask = libc::STATX_TYPE | libc::STATX_MNT_ID;
-        // SAFETY: all zeroes is a valid statx structure.
-        let mut found: libc::statx = unsafe { std::mem::zeroed() };
-        // SAFETY: the path is a C string and the structure lives here; the kernel reads the one and
-        // writes the other.
-        let result = unsafe {
-            libc::statx(libc::AT_FDCWD, path.as_ptr(), libc::AT_SYMLINK_NOFOLLOW, mask, &raw mut found)
-        };
-        if result != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let is_link = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFLNK;
-        Ok(Place { is_link, mount: found.stx_mnt_id })
-    }
+fn cover_one(copies: &mut Copies, path: &Path, mount: u64) -> io::Result<()> {
+    if copies.show(path, mount)? { Ok(()) } else { read_only(path) }
 }

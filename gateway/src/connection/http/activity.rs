@@ -1,0 +1,247 @@
+//! When a connection of the job last carried something, and how long it may carry nothing: HTTP's own
+//! counterpart of what the relay does.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// How long nothing may happen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Between the first octet of a request's head and its last.
+    pub(super) head: Duration,
+    /// In a request, and between requests.
+    pub(super) idle: Duration,
+}
+
+/// What a connection does.
+pub(super) struct Activity {
+    patience: Patience,
+    state: Mutex<State>,
+    /// Told when a head begins, as the wait ends sooner then.
+    begun: Notify,
+}
+
+/// Pure: the time is given.
+#[derive(Debug)]
+struct State {
+    /// Octets between requests are the head of the next one. In HTTP/2 they need not be: it has pings.
+    serial: bool,
+    /// Bodies and answers under way.
+    open: usize,
+    /// The last octet; of HTTP/2 between requests the end of the last one.
+    moved: Instant,
+    /// The first octet of a head that is not complete.
+    head: Option<Instant>,
+}
+
+/// A request, or its body, is under way as long as this lives.
+pub(super) struct Busy(Arc<Activity>);
+
+/// Why a connection is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stalled {
+    /// Nothing was asked for too long.
+    Unused,
+    /// Half a head came, and not the rest.
+    Head,
+    /// A request or its answer came to a halt.
+    Request,
+}
+
+impl Activity {
+    pub(super) fn new(patience: Patience, serial: bool) -> Arc<Activity> {
+        let state = Mutex::new(State::new(serial, Instant::now()));
+        Arc::new(Activity { patience, state, begun: Notify::new() })
+    }
+
+    pub(super) fn begin(self: &Arc<Activity>) -> Busy {
+        self.state().begin();
+        Busy(self.clone())
+    }
+
+    /// Whether a head has begun that is not complete.
+    pub(super) fn is_within_head(&self) -> bool {
+        self.state().head.is_some()
+    }
+
+    /// Returns once nothing has happened for too long.
+    pub(super) async fn stalled(&self) -> Stalled {
+        loop {
+            let (deadline, why) = self.state().deadline(self.patience);
+            if deadline <= Instant::now() {
+                return why;
+            }
+            // Either it is time to look again, or there is less time.
+            let _ = timeout_at(deadline, self.begun.notified()).await;
+        }
+    }
+
+    fn moved(&self, is_read: bool) {
+        if self.state().moved(is_read, Instant::now()) {
+            self.begun.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(serial: bool, now: Instant) -> State {
+        State { serial, open: 0, moved: now, head: None }
+    }
+
+    fn begin(&mut self) {
+        self.open += 1;
+        self.head = None;
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.open = self.open.saturating_sub(1);
+        self.moved = now;
+    }
+
+    /// Notes octets; whether they begin a head.
+    fn moved(&mut self, is_read: bool, now: Instant) -> bool {
+        let between = self.open == 0;
+        if self.serial || !between {
+            self.moved = now;
+        }
+        let begins = self.serial && between && is_read && self.head.is_none();
+        if begins {
+            self.head = Some(now);
+        }
+        begins
+    }
+
+    /// When it has been too long, if nothing happens until then.
+    fn deadline(&self, patience: Patience) -> (Instant, Stalled) {
+        match (self.open, self.head) {
+            (0, Some(head)) => (head + patience.head, Stalled::Head),
+            (0, None) => (self.moved + patience.idle, Stalled::Unused),
+            _ => (self.moved + patience.idle, Stalled::Request),
+        }
+    }
+}
+
+impl Busy {
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        self.0.clone()
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.state().end(Instant::now());
+    }
+}
+
+/// A stream of requests that is noted when it carries something.
+pub(super) struct Noted<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S> Noted<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Noted<S> {
+        Noted { stream, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.activity.moved(true);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let length = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.activity.moved(false);
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(100) };
+
+    type Step = (u64, fn(&mut State, Instant));
+
+    /// Does each at its second, and says when it will have been too long.
+    fn after(serial: bool, steps: &[Step]) -> (u64, Stalled) {
+        let start = Instant::now();
+        let mut state = State::new(serial, start);
+        for (second, step) in steps {
+            step(&mut state, start + Duration::from_secs(*second));
+        }
+        let (deadline, why) = state.deadline(PATIENCE);
+        ((deadline - start).as_secs(), why)
+    }
+
+    fn read(state: &mut State, now: Instant) {
+        state.moved(true, now);
+    }
+
+    fn written(state: &mut State, now: Instant) {
+        state.moved(false, now);
+    }
+
+    fn begin(state: &mut State, _: Instant) {
+        state.begin();
+    }
+
+    #[test]
+    fn half_a_head_has_less_time_than_none() {
+        assert_eq!(after(true, &[]), (100, Stalled::Unused));
+        // Further octets give no further time.
+        assert_eq!(after(true, &[(50, read), (55, read), (58, written)]), (60, Stalled::Head));
+    }
+
+    #[test]
+    fn requests_may_take_their_time() {
+        let answer_and_body: [Step; 4] = [(5, read), (5, begin), (6, begin), (7, read)];
+        assert_eq!(after(true, &answer_and_body), (107, Stalled::Request));
+        let further = |steps: &[Step]| after(true, &[&answer_and_body, steps].concat());
+        assert_eq!(further(&[(20, State::end), (30, written)]), (130, Stalled::Request));
+        assert_eq!(further(&[(20, State::end), (40, State::end)]), (140, Stalled::Unused));
+    }
+
+    #[test]
+    fn pings_are_no_requests() {
+        assert_eq!(after(false, &[(60, read)]), (100, Stalled::Unused));
+        assert_eq!(after(false, &[(10, begin), (60, read)]), (160, Stalled::Request));
+        assert_eq!(after(false, &[(10, begin), (20, State::end), (60, read)]), (120, Stalled::Unused));
+    }
+}
