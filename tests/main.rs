@@ -105,8 +105,9 @@ fn main() -> ExitCode {
         frames::add,
         clients::add,
         trust::add,
-        threat_model::add,
         who::add,
+        // Looks at the names of the others.
+        threat_model::add,
     ] {
         add(&mut suite);
     }
