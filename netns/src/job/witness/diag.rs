@@ -70,28 +70,28 @@ impl Sockets {
 
     fn look(&mut self, question: &Question, link: u32) -> Option<u64> {
         self.sequence += 1;
-        let sequence = self.sequence;
         // For UDP the kernel takes the addresses as a datagram to the socket has them (udp_dump_one).
         let addresses = match question.protocol {
             Protocol::Tcp => (question.local, question.remote),
             Protocol::Udp => (question.remote, question.local),
         };
-        let request = request(sequence, 0, question.protocol, u32::MAX, addresses, link);
-        self.exchange(&request, |answer| inode(answer, sequence))
+        let request = request(self.sequence, 0, question.protocol, u32::MAX, addresses, link);
+        self.exchange(&request, inode)
     }
 
     /// The kernel answers before the request's call returns.
     fn exchange<T: Default>(&self, request: &[u8], read: impl FnOnce(&[u8]) -> T) -> T {
-        let mut answer = [0; 512];
-        // What an earlier exchange left.
-        while recv(self.netlink.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT).is_ok() {}
         if send(self.netlink.as_raw_fd(), request, MsgFlags::empty()).is_err() {
             return T::default();
         }
-        match recv(self.netlink.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT) {
-            Ok(length) => read(&answer[..length.min(answer.len())]),
-            Err(_) => T::default(),
+        let mut answer = [0; 512];
+        while let Ok(length) = recv(self.netlink.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT) {
+            // Anything else is what an earlier exchange left.
+            if answer.get(8..12) == request.get(8..12) {
+                return read(&answer[..length.min(answer.len())]);
+            }
         }
+        T::default()
     }
 }
 
@@ -133,14 +133,13 @@ fn request(
     bytes
 }
 
-/// The inode in an answer to the request of this number. A listener is no connection, and what no process
+/// The inode in an answer. A listener is no connection, and what no process
 /// has has no inode.
-fn inode(answer: &[u8], sequence: u32) -> Option<u64> {
+fn inode(answer: &[u8]) -> Option<u64> {
     let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
-    let number = u32::from_ne_bytes(answer.get(8..12)?.try_into().ok()?);
     let message = answer.get(HEADER..HEADER + ANSWER)?;
     let inode = u32::from_ne_bytes(message[INODE..].try_into().ok()?);
-    (kind == BY_FAMILY && number == sequence && message[1] != LISTENING && inode != 0).then_some(inode.into())
+    (kind == BY_FAMILY && message[1] != LISTENING && inode != 0).then_some(inode.into())
 }
 
 /// A dump that had nothing to show ends with its first message, and the error in it, if any.
@@ -204,15 +203,13 @@ mod tests {
     fn answers_are_read_defensively() {
         let mut answer = vec![0; HEADER + ANSWER];
         answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
-        answer[8..12].copy_from_slice(&7u32.to_ne_bytes());
         answer[HEADER + INODE..].copy_from_slice(&99u32.to_ne_bytes());
-        assert_eq!(inode(&answer, 7), Some(99));
-        assert_eq!(inode(&answer, 8), None, "the answer to another request");
+        assert_eq!(inode(&answer), Some(99));
         for cut in 0..answer.len() {
-            assert_eq!(inode(&answer[..cut], 7), None);
+            assert_eq!(inode(&answer[..cut]), None);
             assert!(!is_whole_dump(&answer[..cut]));
         }
         answer[HEADER + 1] = LISTENING;
-        assert_eq!(inode(&answer, 7), None);
+        assert_eq!(inode(&answer), None);
     }
 }

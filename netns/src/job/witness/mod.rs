@@ -145,7 +145,8 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
     if !sockets.can_tell() && !tell(&Testimony::Blind) {
         return;
     }
-    let mut pace = Pace::new(Instant::now());
+    let processors = thread::available_parallelism().map_or(1, |count| count.get() as u32);
+    let mut pace = Pace::new(processors, Instant::now());
     let mut before = spent();
     let mut buffer = vec![0; MAX_MESSAGE];
     loop {
@@ -169,6 +170,7 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
             }
             flags = MsgFlags::MSG_DONTWAIT;
         }
+        let asked = wanted.len() + unknown.len();
         let found = search.find(wanted);
         let mut told =
             found.programs.iter().all(|(ids, program)| tell(&Testimony::Seen(ids.clone(), program.clone())));
@@ -180,7 +182,7 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
             return;
         }
         let now = spent();
-        thread::sleep(pace.pause(now.saturating_sub(before), Instant::now()));
+        thread::sleep(pace.pause(asked as u32, now.saturating_sub(before), Instant::now()));
         before = now;
     }
 }
