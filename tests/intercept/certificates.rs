@@ -1,7 +1,7 @@
 //! Whom the gateway believes, and who believes the gateway.
 
 use crate::jail::Jail;
-use crate::suite::{Mode, Suite, both};
+use crate::suite::{Mode, Suite, both, once};
 use crate::world::{ServerCertificate, World, authority, other_authority};
 
 pub(super) fn add(suite: &mut Suite) {
@@ -13,6 +13,7 @@ pub(super) fn add(suite: &mut Suite) {
         mistrust_is_told,
         authority_is_of_the_run_alone,
     );
+    once!(suite, key_where_the_job_has_copies);
 }
 
 fn hosts_are_verified(mode: Mode) {
@@ -64,6 +65,24 @@ fn client_certificates(mode: Mode) {
     assert_eq!(site.requests().len(), 1);
     let none = Jail::new(&world, mode).policy(&format!("{rule}client-cert = 'missing.pem'\n"));
     none.run(["true"]).assert_code(125).assert_says("missing.pem");
+}
+
+/// A copy of a directory does not bring back what is masked in it.
+fn key_where_the_job_has_copies() {
+    let world = World::new();
+    let key = authority().client("copied");
+    let policy = world.files().shared().join("copied.toml");
+    let rule = "[[rule]]\nhost = 'good.test'\nscheme = 'https'\nclient-cert = '/etc/pam.d/client.pem'\n";
+    std::fs::write(&policy, rule).unwrap();
+    let script = format!(
+        "mount -t tmpfs none /etc/pam.d && cp {} /etc/pam.d/client.pem || exit 9; \
+         {} run -q --policy {} -- sh -c 'ls /etc/pam.d; cat /etc/pam.d/client.pem'",
+        key.display(),
+        crate::enter::binary().display(),
+        policy.display()
+    );
+    let outcome = Jail::direct(&world, Mode::Root).run(["unshare", "-m", "sh", "-c", &script]);
+    assert!(outcome.says("client.pem") && !outcome.says("PRIVATE KEY"), "{outcome}");
 }
 
 fn mistrust_is_told(mode: Mode) {

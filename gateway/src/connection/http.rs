@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 
 use super::judge::{Denied, Judged, Target};
 use super::report::Report;
-use super::tls::Secure;
+use super::tls::{MOST_REQUESTS, Secure};
 use super::{Connection, Context, denial, seen};
 use crate::audit::{Kind, Origin};
 use crate::upstream::{Destination, ProxyError};
@@ -49,6 +49,9 @@ const MAX_BUFFER: usize = 64 * 1024;
 
 /// Streams of the job at once on one HTTP/2 connection, as most servers have it.
 const MAX_STREAMS: u32 = 128;
+
+/// Octets that the job may send on one HTTP/2 connection while its host takes nothing.
+const MAX_WINDOW: u32 = 256 * 1024;
 
 /// Streams that the job may open and reset before the gateway has looked at them.
 const MAX_RESETS: usize = 32;
@@ -125,7 +128,7 @@ impl Session {
         if self.secure.is_some() { Scheme::Https } else { Scheme::Http }
     }
 
-    async fn respond(&self, request: Request<Incoming>, busy: Busy) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>, mut busy: Busy) -> Response<Body> {
         let started = Instant::now();
         self.begin_records();
         let asked = Asked::read(&request, self.scheme(), self.original_dst.port());
@@ -134,6 +137,13 @@ impl Session {
         if let Some(Err(too_much)) = budget.as_ref().map(|budget| affords(budget, &request, &asked)) {
             judged.verdict =
                 Err(Denied { detail: Some(too_much.to_string()), ..Denied::because(Reason::Limit) });
+        }
+        if let Some(secure) = &self.secure
+            && request.version() == Version::HTTP_2
+            && !busy.takes(&secure.interception.requests)
+        {
+            let detail = Some(format!("more than {MOST_REQUESTS} HTTP/2 requests at once"));
+            judged.verdict = Err(Denied { detail, ..Denied::because(Reason::Limit) });
         }
         let mode = self.context.policy.mode();
         let mut report = self.report(&judged, started);

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use policy::Name;
+use policy::{Name, Reason};
 use rustls::AlertDescription;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -23,7 +24,16 @@ pub struct Interception {
     pub(super) intercept: Intercept,
     /// Connections to hosts.
     pub(super) pool: Pool,
+    /// Connections of HTTP/2 that the job may have more.
+    connections: Arc<Semaphore>,
+    /// Requests of HTTP/2 that may be under way more.
+    pub(super) requests: Arc<Semaphore>,
 }
+
+/// Connections of HTTP/2 at once: each may keep a window of what its host does not take.
+const MOST_CONNECTIONS: usize = 1024;
+/// Requests of HTTP/2 at once, over all connections: each may keep a buffer of what the job does not take.
+pub(super) const MOST_REQUESTS: usize = 4096;
 
 /// The TLS around a connection's requests.
 pub(super) struct Secure {
@@ -37,7 +47,12 @@ pub(super) struct Secure {
 impl Interception {
     /// Without a connection yet.
     pub fn new(intercept: Intercept) -> Interception {
-        Interception { intercept, pool: Pool::default() }
+        Interception {
+            intercept,
+            pool: Pool::default(),
+            connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
+        }
     }
 }
 
@@ -55,6 +70,7 @@ pub(super) async fn open(
     let acceptor = TlsAcceptor::from(interception.intercept.server());
     // The end of the run waits for what the client has to say about the certificate.
     let handshake = connection.upload.take();
+    let places = interception.connections.clone();
     let secure = Secure { name: name.clone(), destination: judged.destination, interception };
     let mut session = Session::new(connection, Some(secure));
     let job = session.job();
@@ -62,11 +78,20 @@ pub(super) async fn open(
     drop(handshake);
     match accepted {
         Ok(Ok(stream)) if names(stream.get_ref().1.server_name(), &name) => {
-            session.told_by_requests(report);
-            if agreed_on_http2(stream.get_ref().1.alpn_protocol()) {
-                session.serve_http2(stream).await;
-            } else {
-                session.serve_http1(stream).await;
+            if !agreed_on_http2(stream.get_ref().1.alpn_protocol()) {
+                session.told_by_requests(report);
+                return session.serve_http1(stream).await;
+            }
+            match places.try_acquire_owned() {
+                Ok(_place) => {
+                    session.told_by_requests(report);
+                    session.serve_http2(stream).await;
+                }
+                Err(_) => {
+                    let why = format!("more than {MOST_CONNECTIONS} HTTP/2 connections at once");
+                    report.failed(Reason::Limit, &io::Error::other(why));
+                    reset(&job);
+                }
             }
         }
         Ok(Ok(_)) => {

@@ -39,6 +39,8 @@ pub(super) async fn connect(
         tried.push(address);
         let mut attempt = Box::pin(TcpStream::connect(address));
         tokio::select! {
+            // A busy gateway hears of a connection and of the end of its head start at once.
+            biased;
             connected = &mut attempt => match connected {
                 Ok(stream) => return Ok(stream),
                 Err(error) => failure = error,
@@ -59,6 +61,7 @@ pub(super) async fn connect(
         }
         let next = if waiting.is_empty() { deadline } else { deadline.min(Instant::now() + HEAD_START) };
         tokio::select! {
+            biased;
             Some(attempt) = attempts.join_next() => match attempt {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = error,

@@ -95,7 +95,6 @@ pub(super) fn apply(plan: &MountPlan) -> Result<()> {
     let mut copies = Copies::new(plan.guard_kernel && before.is_initial_user_namespace);
     stage(plan, &before, &mut copies)?;
     if plan.guard_kernel {
-        executed::cover(&mut copies)?;
         devices::cover(before.terminal.as_ref(), before.is_initial_user_namespace)
             .during(Step::Mount, "making the job's own /dev")?;
     } else {
@@ -163,6 +162,9 @@ fn stage(plan: &MountPlan, before: &Before, copies: &mut Copies) -> Result<()> {
         .collect();
     stage::mount_stage().during(Step::Mount, "mounting a stage for private files")?;
     // Before the masks, which they would take off.
+    if plan.guard_kernel {
+        executed::cover(copies)?;
+    }
     let copied = copy_directories(plan, copies, &before.mount_points)?;
     let mut kept = Vec::new();
     for (index, path) in plan.kept.iter().enumerate() {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// How long nothing may happen.
@@ -42,7 +42,11 @@ struct State {
 }
 
 /// A request, or its body, is under way as long as this lives.
-pub(super) struct Busy(Arc<Activity>);
+pub(super) struct Busy {
+    activity: Arc<Activity>,
+    /// Its place among those that may be under way at once, where they are counted.
+    place: Option<OwnedSemaphorePermit>,
+}
 
 /// Why a connection is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl Activity {
 
     pub(super) fn begin(self: &Arc<Activity>) -> Busy {
         self.state().begin();
-        Busy(self.clone())
+        Busy { activity: self.clone(), place: None }
     }
 
     /// Whether a head has begun that is not complete.
@@ -134,13 +138,19 @@ impl State {
 
 impl Busy {
     pub(super) fn activity(&self) -> Arc<Activity> {
-        self.0.clone()
+        self.activity.clone()
+    }
+
+    /// Takes one of so many places; `false` if none is left.
+    pub(super) fn takes(&mut self, places: &Arc<Semaphore>) -> bool {
+        self.place = places.clone().try_acquire_owned().ok();
+        self.place.is_some()
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.state().end(Instant::now());
+        self.activity.state().end(Instant::now());
     }
 }
 
@@ -236,6 +246,16 @@ mod tests {
         let further = |steps: &[Step]| after(true, &[&answer_and_body, steps].concat());
         assert_eq!(further(&[(20, State::end), (30, written)]), (130, Stalled::Request));
         assert_eq!(further(&[(20, State::end), (40, State::end)]), (140, Stalled::Unused));
+    }
+
+    #[test]
+    fn places_are_given_back() {
+        let activity = Activity::new(PATIENCE, false);
+        let places = Arc::new(Semaphore::new(1));
+        let mut first = activity.begin();
+        assert!(first.takes(&places) && !activity.begin().takes(&places));
+        drop(first);
+        assert!(activity.begin().takes(&places));
     }
 
     #[test]

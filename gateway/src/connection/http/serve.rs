@@ -12,7 +12,7 @@ use policy::{Name, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::activity::{Activity, Noted, Patience, Stalled};
-use super::{MAX_BUFFER, MAX_HEADERS, MAX_RESETS, MAX_STREAMS, Session};
+use super::{MAX_BUFFER, MAX_HEADERS, MAX_RESETS, MAX_STREAMS, MAX_WINDOW, Session};
 use crate::connection::judge::{Denied, Judged};
 use crate::relay::reset;
 use crate::upstream::Destination;
@@ -71,6 +71,8 @@ impl Session {
             .max_pending_accept_reset_streams(MAX_RESETS)
             .max_header_list_size(MAX_BUFFER as u32)
             .max_send_buf_size(MAX_BUFFER)
+            .initial_connection_window_size(MAX_WINDOW)
+            .initial_stream_window_size(MAX_WINDOW)
             .serve_connection(TokioIo::new(Noted::new(stream, activity.clone())), service);
         tokio::select! {
             // What breaks under requests is in their records.
