@@ -16,6 +16,8 @@ use crate::audit::{Audit, Origin};
 
 /// Questions that may be under way; further ones are not asked.
 const UNDER_WAY: usize = 4096;
+/// Questions in one message under load.
+const MESSAGE: usize = 32;
 /// Answers that are read before others have their turn.
 const TURN: usize = 64;
 const BLIND: &str = "the kernel does not tell whose a socket is, so the log does not name programs: sudo modprobe -a tcp_diag udp_diag";
@@ -90,8 +92,13 @@ impl Who {
         asked.next = id.wrapping_add(1);
         asked.waiting.insert(id, origin.clone());
         asked.last = Some((subject, origin.clone()));
+        // Under load a message has many: the answers to those that are under way bring the rest on its way.
+        let is_full = asked.unsent.len() + 1 >= MESSAGE;
+        let is_idle = asked.waiting.len() <= asked.unsent.len() + MESSAGE;
         asked.unsent.push_back(Question { id, protocol, local: subject.1, remote: subject.2 });
-        shared.send(&mut asked);
+        if is_idle || is_full {
+            shared.send(&mut asked);
+        }
         Some(origin)
     }
 

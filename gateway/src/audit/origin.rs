@@ -18,10 +18,17 @@ pub struct Origin(Arc<Cell>);
 #[derive(Debug)]
 struct Cell {
     asked: Instant,
-    /// `None` until there is an answer, which may be that nobody knows.
-    answer: Mutex<Option<Option<Arc<Program>>>>,
+    answer: Mutex<Answer>,
     answered: Condvar,
     notify: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Answer {
+    /// `None` until there is one, which may be that nobody knows.
+    given: Option<Option<Arc<Program>>>,
+    /// The log's writer sleeps until then.
+    awaited: bool,
 }
 
 impl Origin {
@@ -33,14 +40,18 @@ impl Origin {
 
     /// Answers it, for all that hold it.
     pub fn settle(&self, program: Option<Arc<Program>>) {
-        self.lock().get_or_insert(program);
-        self.0.answered.notify_all();
+        let mut answer = self.lock();
+        answer.given.get_or_insert(program);
+        if answer.awaited {
+            self.0.answered.notify_all();
+        }
+        drop(answer);
         self.0.notify.notify_waiters();
     }
 
     /// Whether there is nothing to wait for any more.
     pub fn is_settled(&self) -> bool {
-        self.lock().is_some() || self.0.asked.elapsed() >= HELD
+        self.lock().given.is_some() || self.0.asked.elapsed() >= HELD
     }
 
     /// Waits a moment for the answer.
@@ -56,12 +67,14 @@ impl Origin {
     /// The answer, for which the calling thread waits; `None` if there is none in time.
     pub(super) fn program(&self) -> Option<Arc<Program>> {
         let left = (self.0.asked + PATIENCE).saturating_duration_since(Instant::now());
-        let waited = self.0.answered.wait_timeout_while(self.lock(), left, |answer| answer.is_none());
+        let mut answer = self.lock();
+        answer.awaited = true;
+        let waited = self.0.answered.wait_timeout_while(answer, left, |answer| answer.given.is_none());
         let (answer, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        answer.clone().flatten()
+        answer.given.clone().flatten()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Option<Arc<Program>>>> {
+    fn lock(&self) -> MutexGuard<'_, Answer> {
         self.0.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

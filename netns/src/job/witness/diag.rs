@@ -59,9 +59,13 @@ impl Sockets {
         })
     }
 
-    /// The inode of a socket, if there is one and a file of it is open.
-    pub(super) fn inode(&mut self, question: &Question) -> Option<u64> {
+    /// The inode of a socket, if there is one and a file of it is open. Only a `thorough` look finds one that
+    /// is bound to a link.
+    pub(super) fn inode(&mut self, question: &Question, thorough: bool) -> Option<u64> {
         self.look(question, 0).or_else(|| {
+            if !thorough {
+                return None;
+            }
             // A socket that is bound to a link is found by the link only.
             let link = *self.link.get_or_insert_with(|| if_nametoindex(JOB_LINK).unwrap_or(0));
             self.look(question, link)
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     fn asked(protocol: Protocol, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
-        Sockets::open().unwrap().inode(&Question { id: 0, protocol, local, remote })
+        Sockets::open().unwrap().inode(&Question { id: 0, protocol, local, remote }, true)
     }
 
     fn own(socket: impl AsFd) -> Option<u64> {

@@ -29,6 +29,8 @@ use search::{Search, spent};
 
 pub(super) use wire::MAX_MESSAGE;
 
+/// Questions at once of which each gets every attempt.
+const FEW: usize = 16;
 /// Octets of the thread's stack.
 const STACK: usize = 256 * 1024;
 
@@ -163,7 +165,8 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
             };
             // A socket may be closed while the next one is looked for.
             for question in wire::decode_questions(&buffer[..length]) {
-                match sockets.inode(&question) {
+                let thorough = wanted.len() + unknown.len() < FEW;
+                match sockets.inode(&question, thorough) {
                     Some(inode) => wanted.push((question.id, inode)),
                     None => unknown.push(question.id),
                 }
