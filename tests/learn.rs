@@ -7,7 +7,14 @@ use crate::suite::{Mode, Suite, both};
 use crate::world::{Reply, World};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, learned_policy_allows_the_same, new_destination_stands_out, comments_stay, urls_are_learned);
+    both!(
+        suite,
+        learned_policy_allows_the_same,
+        new_destination_stands_out,
+        comments_stay,
+        urls_are_learned,
+        planted_links_are_not_followed,
+    );
 }
 
 /// Runs the script in monitor mode, and learns into `policy.toml` of the world's shared directory.
@@ -87,4 +94,18 @@ fn urls_are_learned(mode: Mode) {
     let jail = Jail::new(&world, mode).policy(&policy);
     jail.shell(script).assert_success();
     jail.run(["curl", "-sS", "-i", "-d", "x", "https://good.test/pkg/a"]).assert_says(" 403");
+}
+
+/// A hostile job leaves a link where the new file will be written.
+fn planted_links_are_not_followed(mode: Mode) {
+    let world = world_of_a_build();
+    let shared = world.files().shared();
+    let (policy, victim, log) = (shared.join("ci.toml"), shared.join("victim"), shared.join("log.json"));
+    fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, shared.join("ci.toml.new")).unwrap();
+    fs::write(&log, "{\"verdict\":\"allow\",\"kind\":\"tls\",\"name\":\"a.test\",\"port\":443}\n").unwrap();
+    let learn = ["policy".as_ref(), "learn".as_ref(), log.as_os_str(), "-o".as_ref(), policy.as_os_str()];
+    Jail::bare(&world, mode).run(learn).assert_code(125).assert_says("ci.toml.new");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(!policy.exists());
 }

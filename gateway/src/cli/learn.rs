@@ -1,8 +1,8 @@
 //! `cijail-net policy learn` and `policy diff`.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use policy::learn::{LearnedRule, Need, learn};
@@ -89,16 +89,32 @@ fn read_policy(path: Option<&Path>, text: Option<&str>) -> Result<Policy, Failur
     Ok(builder.build()?)
 }
 
-/// Writes beside the file and moves it there, so that a full disk loses nothing.
+/// Writes beside the file and moves it there, so that a full disk loses nothing. A file that lies
+/// beside it already may be a link that a job has put there: it is neither followed nor replaced.
 fn write(path: &Path, text: &str) -> Result<(), LearnError> {
-    let mut beside = path.as_os_str().to_owned();
+    let failed = |source| LearnError::Write { path: path.to_owned(), source };
+    // A link goes on naming the file.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut beside = path.clone().into_os_string();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&beside)
+        .map_err(|source| LearnError::Write { path: beside.clone(), source })?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| match fs::metadata(&path) {
+            Ok(before) => file.set_permissions(before.permissions()),
+            // It is made now.
+            Err(_) => Ok(()),
+        })
+        .and_then(|()| fs::rename(&beside, &path));
     written.map_err(|source| {
-        // What is half written is of no use, and may not be there at all.
+        // What is half written is of no use.
         let _ = fs::remove_file(&beside);
-        LearnError::Write { path: path.to_owned(), source }
+        failed(source)
     })
 }
 
