@@ -23,6 +23,7 @@ use crate::listener::{
 };
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
+use crate::trust::system_bundle;
 use crate::upstream::{Dialer, ParentProxies};
 use crate::who::Who;
 
@@ -51,7 +52,7 @@ pub(super) struct Completing(JoinHandle<Result<Intercept, InterceptError>>);
 impl Completing {
     pub(super) fn start(outline: Outline) -> Result<Completing, AppError> {
         let thread = std::thread::Builder::new().name("roots".to_owned());
-        thread.spawn(|| outline.complete()).map(Completing).map_err(AppError::Gateway)
+        thread.spawn(|| outline.complete(system_bundle())).map(Completing).map_err(AppError::Gateway)
     }
 
     fn finish(self) -> Result<Arc<Interception>, AppError> {

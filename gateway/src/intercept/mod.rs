@@ -88,17 +88,17 @@ impl Outline {
         self.identities.iter().filter_map(|(path, _)| std::fs::canonicalize(path).ok())
     }
 
-    /// Reads the machine's roots.
+    /// Reads the machine's roots, which are in `bundle` if it has one.
     ///
     /// # Errors
     /// There are none.
-    pub fn complete(self) -> Result<Intercept, InterceptError> {
+    pub fn complete(self, bundle: Option<&Path>) -> Result<Intercept, InterceptError> {
         let mut server = ServerConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Leaves(self.authority)));
         server.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
-        let anonymous = UpstreamTls::new(self.further, self.provider)?;
+        let anonymous = UpstreamTls::new(bundle, self.further, self.provider)?;
         let known = |(path, identity)| (path, anonymous.with_identity(identity));
         let identities = self.identities.into_iter().map(known).collect();
         Ok(Intercept { server: Arc::new(server), anonymous, identities })

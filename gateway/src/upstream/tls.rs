@@ -15,8 +15,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::trust::system_bundle;
-
 /// The protocol names of ALPN (RFC 7301).
 pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 pub(crate) const HTTP_2: &[u8] = b"h2";
@@ -94,14 +92,19 @@ pub struct IdentityError {
 }
 
 impl UpstreamTls {
-    /// Trusts whom the machine trusts, and `further` certificates. Reads a few hundred kilobytes.
+    /// Trusts whom the machine trusts, who is in its `bundle` if there is one, and `further` certificates. Reads
+    /// a few hundred kilobytes.
     ///
     /// # Errors
     /// A certificate is not usable, or there is nobody to trust.
-    pub fn new(further: Vec<Further>, provider: Arc<CryptoProvider>) -> Result<UpstreamTls, RootsError> {
+    pub fn new(
+        bundle: Option<&Path>,
+        further: Vec<Further>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<UpstreamTls, RootsError> {
         let mut roots = RootCertStore::empty();
         // What the system has and the library cannot use, other programs cannot use either.
-        roots.add_parsable_certificates(machine_roots());
+        roots.add_parsable_certificates(machine_roots(bundle));
         for Further { path, certificates } in further {
             for certificate in certificates {
                 let unusable = |source| RootsError::Unusable { path: path.clone(), source };
@@ -199,9 +202,9 @@ pub fn read_identity(path: &Path, provider: &CryptoProvider) -> Result<Certified
 
 /// Whom the machine trusts: what `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or the system's bundle. Where there
 /// is a bundle, its certificates are not read once more from a directory.
-fn machine_roots() -> Vec<CertificateDer<'static>> {
+fn machine_roots(bundle: Option<&Path>) -> Vec<CertificateDer<'static>> {
     let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| std::env::var_os(name).is_some());
-    if !chosen && let Some(bundle) = system_bundle() {
+    if !chosen && let Some(bundle) = bundle {
         let found = rustls_native_certs::load_certs_from_paths(Some(bundle), None).certs;
         if !found.is_empty() {
             return found;
