@@ -1,15 +1,13 @@
 //! When a connection of the job last carried something, and how long it may carry nothing: HTTP's own
 //! counterpart of what the relay does.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+
+use super::io::Observer;
 
 /// How long nothing may happen.
 #[derive(Debug, Clone, Copy)]
@@ -154,50 +152,16 @@ impl Drop for Busy {
     }
 }
 
-/// A stream of requests that is noted when it carries something.
-pub(super) struct Noted<S> {
-    stream: S,
-    activity: Arc<Activity>,
-}
-
-impl<S> Noted<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Noted<S> {
-        Noted { stream, activity }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.activity.moved(true);
+/// A stream of requests is noted when it carries something.
+impl Observer for Arc<Activity> {
+    fn read(&self, octets: usize) {
+        if octets > 0 {
+            self.moved(true);
         }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let length = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.activity.moved(false);
-        Poll::Ready(Ok(length))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn written(&self, _: usize) {
+        self.moved(false);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Streams for hyper: one that begins with bytes already read, one that counts.
+//! Streams for hyper: one that begins with bytes already read, one that somebody observes.
 
 use std::io;
 use std::net::Shutdown;
@@ -77,19 +77,38 @@ impl AsyncWrite for Prefixed {
     }
 }
 
-/// A stream that counts its octets, heads and framing included.
-pub(super) struct Counted<S> {
-    stream: S,
-    counters: Arc<Counters>,
+/// Who is told what a stream carries.
+pub(super) trait Observer: Unpin {
+    /// So many octets were read.
+    fn read(&self, octets: usize);
+    /// So many octets were written.
+    fn written(&self, octets: usize);
 }
 
-impl<S> Counted<S> {
-    pub(super) fn new(stream: S, counters: Arc<Counters>) -> Counted<S> {
-        Counted { stream, counters }
+/// The octets of a connection to a host, heads and framing included.
+impl Observer for Arc<Counters> {
+    fn read(&self, octets: usize) {
+        self.add_down(octets);
+    }
+
+    fn written(&self, octets: usize) {
+        self.add_up(octets);
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+/// A stream that somebody observes.
+pub(super) struct Observed<S, O> {
+    stream: S,
+    observer: O,
+}
+
+impl<S, O: Observer> Observed<S, O> {
+    pub(super) fn new(stream: S, observer: O) -> Observed<S, O> {
+        Observed { stream, observer }
+    }
+}
+
+impl<S: AsyncRead + Unpin, O: Observer> AsyncRead for Observed<S, O> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -97,19 +116,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.counters.add_down(buffer.filled().len() - before);
+        self.observer.read(buffer.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + Unpin, O: Observer> AsyncWrite for Observed<S, O> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let length = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.counters.add_up(length);
+        self.observer.written(length);
         Poll::Ready(Ok(length))
     }
 

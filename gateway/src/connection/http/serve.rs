@@ -11,7 +11,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use policy::{Name, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::activity::{Activity, Noted, Patience, Stalled};
+use super::activity::{Activity, Patience, Stalled};
+use super::io::Observed;
 use super::{MAX_BUFFER, MAX_HEADERS, MAX_RESETS, MAX_STREAMS, MAX_WINDOW, Session};
 use crate::connection::judge::{Denied, Judged};
 use crate::relay::reset;
@@ -35,7 +36,7 @@ impl Session {
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
             .half_close(true)
-            .serve_connection(TokioIo::new(Noted::new(stream, activity.clone())), service)
+            .serve_connection(TokioIo::new(Observed::new(stream, activity.clone())), service)
             .with_upgrades();
         tokio::select! {
             ended = served => match ended {
@@ -73,7 +74,7 @@ impl Session {
             .max_send_buf_size(MAX_BUFFER)
             .initial_connection_window_size(MAX_WINDOW)
             .initial_stream_window_size(MAX_WINDOW)
-            .serve_connection(TokioIo::new(Noted::new(stream, activity.clone())), service);
+            .serve_connection(TokioIo::new(Observed::new(stream, activity.clone())), service);
         tokio::select! {
             // What breaks under requests is in their records.
             _ = served => {}

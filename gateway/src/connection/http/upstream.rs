@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::body::Body;
-use super::io::Counted;
+use super::io::Observed;
 use super::{Failed, MAX_BUFFER, MAX_HEADERS};
 use crate::connection::Context;
 use crate::connection::tls::Secure;
@@ -115,7 +115,7 @@ impl Upstream {
             .preserve_header_case(true)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
-            .handshake(TokioIo::new(Counted::new(stream, counters.clone())))
+            .handshake(TokioIo::new(Observed::new(stream, counters.clone())))
             .await
             .map_err(|error| (Reason::UpstreamFailed, error.into()))?;
         tokio::spawn(async move {
