@@ -1,0 +1,87 @@
+//! Connections that do not tell at once what they speak: a server that speaks first, a short first message.
+
+use tokio::net::TcpStream;
+
+use super::sniffing::{Sniffed, sniff};
+use super::{CUT, Connection, TENTATIVE, cut_head};
+use crate::audit::Kind;
+use crate::counters::Counters;
+use crate::relay::{Ended, relay, reset, write_all};
+use crate::sniff::Protocol;
+
+impl Connection<'_> {
+    /// Opaque bytes may pass, and what the job sent so far could still become TLS or HTTP. It goes
+    /// on its way: a head that is not complete makes no server act. What completes it is held back
+    /// and judged, and then said anew on another connection. What upstream says meanwhile reaches
+    /// the job, and decides nothing.
+    pub(super) async fn tentative(mut self, received: Vec<u8>) {
+        let policy = &*self.context.policy;
+        let judged = self.counted(self.target().opaque(policy));
+        let mut report = self.report(Kind::Tcp, &judged);
+        if !report.passes() {
+            drop(report);
+            self.close_with(&[]).await;
+            return;
+        }
+        let upstream = match self.context.dialer.dial(&self.way_through(&judged)).await {
+            Ok(upstream) => upstream,
+            Err(error) => {
+                report.failed(error.reason(), &error);
+                drop(report);
+                self.close_with(&[]).await;
+                return;
+            }
+        };
+        let counters = report.counters();
+        let upload = self.upload.take();
+        let idle = policy.limits().idle_timeout;
+        let opening = self.open_opaquely(&upstream, received, &counters);
+        let relayed = relay(&self.stream, &upstream, &counters, idle, opening, || drop(upload)).await;
+        let Err(Ended::Refused(instead)) = relayed else { return };
+        // What is judged anew has a record of its own, and this one is kept only for bytes that came
+        // back. A connection that simply broke has no other.
+        if counters.down() == 0 && !matches!(instead, Sniffed::Quiet(_) | Sniffed::Broken) {
+            report.withdraw();
+        }
+        // An orderly end could complete for some servers what was sent so far.
+        reset(&upstream);
+        drop(upstream);
+        match instead {
+            Sniffed::Protocol(protocol, all) if counters.down() == 0 => self.speak(protocol, all).await,
+            Sniffed::Protocol(_, all) => self.malformed("TLS or HTTP after the server spoke", all).await,
+            Sniffed::Malformed(why, all) => self.malformed(why, all).await,
+            Sniffed::Limit(why, all) => self.too_much(why, all).await,
+            Sniffed::Ended(all) => self.malformed(CUT, all).await,
+            Sniffed::Quiet(_) | Sniffed::Broken => reset(&self.stream),
+        }
+    }
+
+    /// Sends on what cannot be a complete head, until it is clear that there is none; otherwise
+    /// what it is instead.
+    async fn open_opaquely(
+        &self,
+        upstream: &TcpStream,
+        mut received: Vec<u8>,
+        counters: &Counters,
+    ) -> Result<(), Sniffed> {
+        let mut forwarded = 0;
+        loop {
+            let rest = received.get(forwarded..).unwrap_or_default();
+            counters.add_up(rest.len());
+            write_all(upstream, rest).await.map_err(|_| Sniffed::Broken)?;
+            forwarded = received.len();
+            self.stream.readable().await.map_err(|_| Sniffed::Broken)?;
+            let sniffed = sniff(&self.stream, received, self.context.policy.limits(), TENTATIVE).await;
+            match sniffed {
+                Sniffed::Quiet(all) => received = all,
+                Sniffed::Ended(all) if cut_head(&all) => return Err(Sniffed::Ended(all)),
+                Sniffed::Protocol(Protocol::Opaque, all) | Sniffed::Ended(all) => {
+                    let rest = all.get(forwarded..).unwrap_or_default();
+                    counters.add_up(rest.len());
+                    return write_all(upstream, rest).await.map_err(|_| Sniffed::Broken);
+                }
+                instead => return Err(instead),
+            }
+        }
+    }
+}
