@@ -9,6 +9,7 @@ mod error;
 pub mod guard;
 pub mod job;
 mod limits;
+mod low_water;
 pub mod net;
 mod pipe;
 mod room;
@@ -18,6 +19,7 @@ mod watch;
 
 pub use error::{Error, Result, Step, remedy};
 pub use limits::raise_descriptor_limit;
+pub use low_water::set_low_water;
 pub use pipe::Pipe;
 pub use room::writable_within;
 pub use userns::{Privilege, acquire};

@@ -3,6 +3,8 @@
 //! An idle relay holds no buffer: bytes are read into one scratch buffer of the thread and written
 //! on at once. Only what the other side does not take is kept, and then nothing more is read.
 
+mod bulk;
+
 use std::cell::RefCell;
 use std::io;
 use std::net::Shutdown;
@@ -11,7 +13,6 @@ use std::time::Duration;
 
 use netns::Pipe;
 use socket2::SockRef;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
@@ -121,37 +122,10 @@ async fn pump(from: &TcpStream, to: &TcpStream, count: &AtomicU64, moved: &Moved
         if count.load(Ordering::Relaxed) - begun >= BULK {
             // Without descriptors for a pipe the copy goes on, and asks again later.
             if let Ok(pipe) = Pipe::new() {
-                return splice(from, to, count, moved, pipe).await;
+                return bulk::splice(from, to, count, moved, pipe).await;
             }
             begun = count.load(Ordering::Relaxed);
         }
-    }
-}
-
-/// Like [`pump`], for a stream that has shown to be long: the bytes stay in the kernel.
-async fn splice(
-    from: &TcpStream,
-    to: &TcpStream,
-    count: &AtomicU64,
-    moved: &Moved,
-    mut pipe: Pipe,
-) -> io::Result<()> {
-    loop {
-        from.readable().await?;
-        match from.try_io(Interest::READABLE, || pipe.fill(from)) {
-            Ok(0) => return end(to),
-            Ok(length) => count.fetch_add(length as u64, Ordering::Relaxed),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
-        };
-        while pipe.held() > 0 {
-            to.writable().await?;
-            match to.try_io(Interest::WRITABLE, || pipe.drain(to)) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
-        }
-        moved.now();
     }
 }
 

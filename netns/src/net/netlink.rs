@@ -23,7 +23,16 @@ pub(crate) struct Netlink {
     fd: OwnedFd,
     sequence: u32,
     batch: Vec<u8>,
-    labels: Vec<(u32, &'static str)>,
+    pending: Vec<Pending>,
+}
+
+/// A request whose acknowledgement is waited for.
+#[derive(Debug)]
+struct Pending {
+    sequence: u32,
+    what: &'static str,
+    /// A refusal of it is no error.
+    optional: bool,
 }
 
 /// A request that the kernel refused.
@@ -37,7 +46,7 @@ impl Netlink {
     pub(crate) fn open(protocol: SockProtocol) -> io::Result<Netlink> {
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-        Ok(Netlink { fd, sequence: 0, batch: Vec::with_capacity(4096), labels: Vec::new() })
+        Ok(Netlink { fd, sequence: 0, batch: Vec::with_capacity(4096), pending: Vec::new() })
     }
 
     /// Adds a request whose acknowledgement [`Netlink::commit`] waits for.
@@ -46,7 +55,16 @@ impl Netlink {
         T: NetlinkSerializable,
     {
         let sequence = self.append(NLM_F_REQUEST | NLM_F_ACK | flags, message.into());
-        self.labels.push((sequence, what));
+        self.pending.push(Pending { sequence, what, optional: false });
+    }
+
+    /// Adds a request that an older kernel may refuse, and then does without.
+    pub(crate) fn add_optional<T>(&mut self, what: &'static str, message: impl Into<NetlinkPayload<T>>)
+    where
+        T: NetlinkSerializable,
+    {
+        let sequence = self.append(NLM_F_REQUEST | NLM_F_ACK, message.into());
+        self.pending.push(Pending { sequence, what, optional: true });
     }
 
     /// Adds a request that is not acknowledged (the brackets of an nftables transaction).
@@ -75,7 +93,7 @@ impl Netlink {
     /// Sends the batch and waits until each request is acknowledged; the first refusal is the error.
     pub(crate) fn commit<T: NetlinkDeserializable>(&mut self) -> Result<(), Refused> {
         let batch = std::mem::take(&mut self.batch);
-        let mut pending = std::mem::take(&mut self.labels);
+        let mut pending = std::mem::take(&mut self.pending);
         let failed = |what| move |source| Refused { what, source };
         send(self.fd.as_raw_fd(), &batch, MsgFlags::empty())
             .map_err(io::Error::from)
@@ -91,15 +109,15 @@ impl Netlink {
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
                     .map_err(failed("reading netlink acknowledgements"))?;
                 let sequence = message.header.sequence_number;
-                let what = pending.iter().find(|(number, _)| *number == sequence).map(|(_, what)| *what);
                 if let NetlinkPayload::Error(answer) = &message.payload {
-                    if answer.code.is_some() {
+                    let place = pending.iter().position(|request| request.sequence == sequence);
+                    let request = place.map(|place| pending.swap_remove(place));
+                    if answer.code.is_some() && !request.as_ref().is_some_and(|request| request.optional) {
                         return Err(Refused {
-                            what: what.unwrap_or("a netlink batch"),
+                            what: request.map_or("a netlink batch", |request| request.what),
                             source: answer.to_io(),
                         });
                     }
-                    pending.retain(|(number, _)| *number != sequence);
                 }
                 let step = (message.header.length as usize).next_multiple_of(4).min(rest.len());
                 rest = &rest[step..];

@@ -33,6 +33,9 @@ pub(crate) const JOB_MAC: [u8; 6] = [0x02, 0x63, 0x6a, 0, 0, 2];
 pub(crate) const GATEWAY_MAC: [u8; 6] = [0x02, 0x63, 0x6a, 0, 0, 1];
 /// Octets in a packet on the link: large, as the link is memory.
 pub(crate) const MTU: u32 = 65_535;
+/// Octets that TCP hands over at once, in packets that are never taken apart: what a veth link takes
+/// (GSO_MAX_SIZE in linux/netdevice.h).
+pub(crate) const AT_ONCE: u32 = 8 * 65_535;
 /// How TCP sends on the link: the kernel's plain algorithm, which every kernel has. What suits a real
 /// network, as a host with BBR has chosen, waits on timers between its segments.
 pub(crate) const CONGESTION_CONTROL: &str = "reno";
