@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use dns::Outcome;
-pub use escape::printable;
+pub use escape::{printable, shell_quoted, shell_word};
 pub use event::{Event, Kind};
 pub use origin::Origin;
 pub use pending::Pending;
