@@ -13,6 +13,7 @@ pub mod net;
 mod pipe;
 mod room;
 mod syscall_filter;
+mod terminal_size;
 mod userns;
 mod watch;
 
@@ -20,5 +21,6 @@ pub use error::{Error, Result, Step, remedy};
 pub use limits::raise_descriptor_limit;
 pub use pipe::Pipe;
 pub use room::writable_within;
+pub use terminal_size::terminal_columns;
 pub use userns::{Privilege, acquire};
 pub use watch::{Watchable, watch};
