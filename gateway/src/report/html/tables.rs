@@ -25,8 +25,8 @@ pub(super) fn denials(page: &mut Markup, summary: &Summary) {
     };
     page.literal("<section aria-labelledby=\"blocked\">\n").leaf("h2", &[("id", &"blocked")], title);
     page.literal(
-        "\n<div class=\"scroll\"><table class=\"denials\">\n<caption>Each destination that no rule allows, \
-         and the option that would allow it.</caption>\n<thead><tr><th scope=\"col\">Destination</th>\
+        "\n<div class=\"scroll\"><table class=\"denials\">\n<caption>Each destination, and the option \
+         that would allow it.</caption>\n<thead><tr><th scope=\"col\">Destination</th>\
          <th scope=\"col\">Kind</th><th scope=\"col\" class=\"number\">Count</th><th scope=\"col\">Reason</th>\
          <th scope=\"col\">To allow it</th></tr></thead>\n<tbody>\n",
     );

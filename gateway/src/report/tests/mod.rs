@@ -48,6 +48,19 @@ fn text_fits_and_tells_what_was_blocked_first() {
 }
 
 #[test]
+fn text_is_as_narrow_as_the_terminal() {
+    let mut run = runs::ordinary(Mode::Enforce);
+    run.add(&runs::event(Outcome::Deny, Kind::Tls, &"long.".repeat(40), 443, 9));
+    for (columns, most) in [(0, 40), (40, 40), (59, 59), (80, 80), (1_000, 160)] {
+        let text = run.write(ReportFormat::Text, columns);
+        let widest = text.lines().map(str::len).max().unwrap();
+        assert!(widest <= most && widest > most / 2, "{columns}: {text}");
+        // Nothing is lost by it.
+        assert!(text.replace("\n      | ", "").contains(&"long.".repeat(40)), "{columns}: {text}");
+    }
+}
+
+#[test]
 fn markdown_has_one_row_each() {
     let text = summary(Mode::Enforce).write(ReportFormat::Markdown, 80);
     let lines: Vec<&str> = text.lines().collect();
