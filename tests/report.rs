@@ -1,6 +1,7 @@
 //! What a run tells at its end.
 
 use std::fs;
+use std::process::Command;
 
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
@@ -13,6 +14,8 @@ pub(crate) fn add(suite: &mut Suite) {
         new_destinations_fail_the_run,
         workflows_are_told,
         report_that_cannot_be_written,
+        programs_have_their_destinations,
+        nothing_of_the_job_is_markup,
     );
 }
 
@@ -95,4 +98,107 @@ fn report_that_cannot_be_written(mode: Mode) {
         assert!(!outcome.says("ran"), "{outcome}");
     }
     bad("json=/dev/full").assert_code(125).assert_says("writing the report /dev/full");
+}
+
+fn programs_have_their_destinations(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    let home = jail(&world, mode).home();
+    let (json, html) = (home.join("by-program.json"), home.join("report.html"));
+    let script =
+        "curl -sS https://good.test/; wget -qO- https://good.test/; wget -qO- http://evil.test/; exit 7";
+    let outcome = jail(&world, mode)
+        .option("--report=text")
+        .option(format!("--report=json={}", json.display()))
+        .option(format!("--report=html={}", html.display()))
+        .shell(script);
+    outcome.assert_code(7).assert_says("  by /usr/bin/curl < ").assert_says("exit status 7 after ");
+    let report: serde_json::Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!((&report["status"], &report["command_status"]), (&7.into(), &7.into()));
+    let programs = report["programs"].as_array().unwrap();
+    let hosts = |exe: &str| -> Vec<&str> {
+        let program = programs.iter().find(|program| program["exe"] == exe).unwrap();
+        assert!(program["pid"].as_u64().is_some_and(|pid| pid > 1), "{report}");
+        let rows = program["destinations"].as_array().unwrap();
+        rows.iter().map(|row| row["host"].as_str().unwrap()).collect()
+    };
+    assert_eq!(hosts("/usr/bin/curl"), ["good.test"]);
+    assert_eq!(hosts("/usr/bin/wget"), ["evil.test", "good.test"]);
+    let page = fs::read_to_string(html).unwrap();
+    for part in ["1 of 2 destinations was blocked", "--allow evil.test</code>", "<code>unused.test</code>"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+/// A program whose name and arguments are markup asks for names that are, and says so over HTTP.
+const HOSTILE: &str = r#"
+import os, shutil, socket, sys
+evil = b'\n::error::\x1b[2J\xff\xe2\x80\xae"\'<script>alert(1)<!--]]>|`%0A##[x]'
+if len(sys.argv) == 1:
+    path = b'./' + evil
+    shutil.copy(os.path.realpath('/usr/bin/python3'), path)
+    os.execv(path, [b'</title>' + evil, b'hostile.py', b'x' * 100000])
+query = b'\0\7\1\0\0\1\0\0\0\0\0\0' + bytes([len(evil)]) + evil + b'\4test\0\0\1\0\1'
+dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+dns.settimeout(9)
+dns.sendto(query, ('203.0.113.53', 53))
+print('answered', len(dns.recv(999)) > 0)
+http = socket.create_connection(('198.51.100.66', 80))
+http.send(b'GET http://evil.test/<script>|`%0A##[x]"\'?x HTTP/1.1\r\nHost: evil.test\r\n\r\n')
+print('refused', b' 40' in http.recv(999))
+"#;
+
+/// Parses each report, and looks whether it is as it should be.
+const PARSERS: &str = r#"
+import html.parser, json, sys, xml.etree.ElementTree
+home = sys.argv[1]
+text = lambda name: open(f'{home}/hostile.{name}', encoding='ascii' if name != 'markdown' else 'utf-8').read()
+class Page(html.parser.HTMLParser):
+    scripts, data, inside = 0, '', None
+    def handle_starttag(self, tag, attributes):
+        self.inside = tag
+        assert tag not in ('img', 'iframe', 'object', 'link', 'base'), tag
+        self.scripts += tag == 'script'
+        assert not any(name.startswith('on') or name in ('src', 'style') for name, _ in attributes), attributes
+        assert all(value.startswith('#p') for name, value in attributes if name == 'href'), attributes
+    def handle_data(self, data):
+        if self.inside not in ('style', 'script'): self.data += data
+    def handle_comment(self, data): raise AssertionError(data)
+page = Page()
+page.feed(text('html'))
+page.close()
+assert page.scripts == 1 and '<script>alert(1)<!--]]>|`%0A' in page.data, page.data
+report = json.loads(text('json'))
+program = next(program for program in report['programs'] if '<script>' in program.get('exe', ''))
+assert program['args'][0].startswith('</title>') and '<script>' in program['args'][0], program
+assert any('<script>' in row['host'] for row in report['destinations']), report
+assert len(json.loads(text('sarif'))['runs'][0]['results']) >= 2
+cases = xml.etree.ElementTree.fromstring(text('junit')).findall('./testsuite/testcase')
+assert any('<script>' in case.get('name') for case in cases), cases
+for name in ('text', 'markdown', 'html', 'json', 'sarif', 'junit'):
+    for line in text(name).splitlines():
+        assert all(' ' <= c <= '~' or c in '\u274c\u2705' for c in line), line
+        assert not line.strip().startswith('::') and '##[' not in line, line
+assert all(len(line) <= 80 for line in text('text').splitlines())
+"#;
+
+fn nothing_of_the_job_is_markup(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    let home = jail(&world, mode).home();
+    fs::write(home.join("hostile.py"), HOSTILE).unwrap();
+    let mut jail = jail(&world, mode).env("GITHUB_ACTIONS", "true").directory(&home);
+    for format in ["text", "markdown", "html", "json", "sarif", "junit"] {
+        jail = jail.option(format!("--report={format}={}/hostile.{format}", home.display()));
+    }
+    let outcome = jail.run(["/usr/bin/python3", "hostile.py"]);
+    outcome.assert_success().assert_stdout("answered True\nrefused True\n");
+    assert!(!outcome.stderr.contains('\u{1b}') && !outcome.stderr.contains("##["), "{outcome}");
+    let commands = outcome.stderr.lines().filter(|line| line.trim_start().starts_with("::"));
+    assert!(commands.clone().count() >= 2, "{outcome}");
+    for line in commands {
+        assert!(line.starts_with("::error title=cijail-net::"), "{line}");
+    }
+    let parsed = Command::new("/usr/bin/python3").args(["-c", PARSERS]).arg(&home).output().unwrap();
+    assert!(parsed.status.success(), "{}", String::from_utf8_lossy(&parsed.stderr));
 }

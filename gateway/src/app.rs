@@ -17,7 +17,7 @@ use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, default_masks, ow
 use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
 
-use crate::audit::{self, LogError, Sinks};
+use crate::audit::{self, LogError, RunOutcome, Sinks};
 use crate::exit;
 use crate::intercept::{InterceptError, Outline};
 use crate::stderr;
@@ -198,14 +198,12 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         interception,
         confined: &mut state.confined,
     });
-    let blocked = writer.audit().blocked();
-    let logged = writer.finish();
+    let objected = plan.fail_on_blocked && writer.audit().blocked();
+    let command = served.as_ref().ok().map(supervise::End::status);
+    let logged = writer.finish(RunOutcome { command, objected });
     let end = served?;
     let new = logged?;
-    Ok(match supervise::finish(end) {
-        0 if new || (blocked && plan.fail_on_blocked) => exit::BLOCKED,
-        status => status,
-    })
+    Ok(exit::after(supervise::finish(end), objected || new))
 }
 
 /// What makes the job trust the run's authority.

@@ -14,5 +14,10 @@ pub const NOT_FOUND: u8 = 127;
 /// Added to the number of the signal that killed the job.
 pub const SIGNAL_BASE: u8 = 128;
 
+/// The status after a command with this one, of which something may be objected to.
+pub fn after(command: u8, objected: bool) -> u8 {
+    if command == 0 && objected { BLOCKED } else { command }
+}
+
 /// The demo: something got out of the jail, or the honest part of the job failed.
 pub const LEAKED: u8 = 1;

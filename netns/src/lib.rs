@@ -14,6 +14,7 @@ pub mod net;
 mod pipe;
 mod room;
 mod syscall_filter;
+mod terminal_size;
 mod userns;
 mod watch;
 
@@ -22,5 +23,6 @@ pub use limits::raise_descriptor_limit;
 pub use low_water::set_low_water;
 pub use pipe::Pipe;
 pub use room::writable_within;
+pub use terminal_size::terminal_columns;
 pub use userns::{Privilege, acquire};
 pub use watch::{Watchable, watch};

@@ -21,6 +21,13 @@ pub(super) struct End {
     terminal: Option<Terminal>,
 }
 
+impl End {
+    /// The command's exit status.
+    pub(super) fn status(&self) -> u8 {
+        self.status
+    }
+}
+
 /// Whether the job is to have the terminal at once. In a pipeline the others of our process group
 /// need it as well, and the job gets it when it first asks.
 pub(super) fn takes_foreground(terminal: &Terminal) -> bool {

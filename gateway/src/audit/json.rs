@@ -22,7 +22,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'a str>,
+    rule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ struct Line<'a> {
 }
 
 /// The object, without a line end.
-pub(super) fn line(event: &Event, session: &str) -> String {
+pub(crate) fn line(event: &Event, session: &str) -> String {
     let shown = |text: &Option<String>| text.as_deref().map(|text| printable(text).into_owned());
     let all = |texts: &[String]| texts.iter().map(|text| printable(text).into_owned()).collect();
     let program = event.program.as_deref();
@@ -60,7 +60,7 @@ pub(super) fn line(event: &Event, session: &str) -> String {
         port: event.port,
         method: shown(&event.method),
         url: shown(&event.url),
-        rule: event.rule.as_deref(),
+        rule: shown(&event.rule),
         reason: event.reason.map(policy::Reason::as_str),
         suggestion: shown(&event.suggestion),
         detail: shown(&event.detail),

@@ -9,6 +9,7 @@ mod fold;
 mod json;
 mod origin;
 mod pending;
+mod run_outcome;
 mod sink;
 mod text;
 
@@ -19,11 +20,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use dns::Outcome;
-pub use escape::printable;
+pub use escape::{printable, shell_quoted, shell_word};
 pub use event::{Event, Kind};
 pub use origin::Origin;
 pub use pending::Pending;
-pub use sink::{Format, LogError, Reports, Sinks};
+pub use run_outcome::RunOutcome;
+pub use sink::{FILE_COLUMNS, Format, LogError, Reports, Sinks};
+
+#[cfg(test)]
+pub(crate) use {json::line as json_line, text::line as text_line};
 
 /// How long the end of a run waits for the log's last lines.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -53,7 +58,7 @@ struct Shared {
 enum Message {
     Event(Box<Event>),
     Notice(String),
-    End,
+    End(RunOutcome),
 }
 
 /// The writer's end of the log.
@@ -80,6 +85,8 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         let _alive: Sender<()> = alive;
         // Every destination is open.
         netns::guard::confine_helper()?;
+        // If nobody says how the run went, we failed.
+        let mut outcome = RunOutcome { command: None, objected: false };
         while let Some(message) = next(&receiver, &mut sinks) {
             match message {
                 Message::Event(mut event) => {
@@ -88,10 +95,13 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
                     sinks.event(&event);
                 }
                 Message::Notice(text) => sinks.notice(&text),
-                Message::End => break,
+                Message::End(told) => {
+                    outcome = told;
+                    break;
+                }
             }
         }
-        sinks.finish()
+        sinks.finish(outcome)
     })?;
     Ok(Writer { audit: Audit { sender, shared }, thread, done })
 }
@@ -171,9 +181,9 @@ impl Writer {
     ///
     /// # Errors
     /// A log destination failed at some point, or events were lost.
-    pub fn finish(self) -> Result<bool, LogError> {
+    pub fn finish(self, outcome: RunOutcome) -> Result<bool, LogError> {
         // The writer cannot be gone: it ends only on this message.
-        let _ = self.audit.sender.send(Message::End);
+        let _ = self.audit.sender.send(Message::End(outcome));
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             return Err(LogError::Stuck);
         }

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fold::Fold;
-use super::{Event, json, text};
+use super::{Event, RunOutcome, json, text};
 use crate::report::{Baseline, ReportFormat, Summary, annotations};
 use crate::stderr::{PATIENCE, Stderr};
+
+/// Columns of a text that no terminal shows.
+pub const FILE_COLUMNS: usize = 80;
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -68,6 +71,8 @@ pub struct Sinks {
 pub struct Reports {
     /// What the run did so far.
     pub summary: Summary,
+    /// The columns of standard error.
+    pub columns: usize,
     /// Each report with its file; without one it goes to standard error.
     pub written: Vec<(ReportFormat, Option<(PathBuf, File)>)>,
     /// What an earlier run talked to, if anything else is to be told.
@@ -152,10 +157,13 @@ impl Sinks {
     }
 
     /// Writes what is left, and says whether there was a destination that the baseline has not.
-    pub(super) fn finish(mut self) -> Result<bool, LogError> {
+    pub(super) fn finish(mut self, outcome: RunOutcome) -> Result<bool, LogError> {
         self.tell_repeats();
-        let reports = self.reports.take();
+        let mut reports = self.reports.take();
         let new = reports.as_ref().is_some_and(|reports| self.tell_new(reports));
+        if let Some(reports) = &mut reports {
+            reports.summary.end(outcome.end(new));
+        }
         let reported = self.report(reports);
         self.printer.flush(PATIENCE);
         if let Some(mut file) = self.file.take() {
@@ -180,7 +188,8 @@ impl Sinks {
         let Some(reports) = reports else { return Ok(()) };
         let mut result = Ok(());
         for (format, file) in reports.written {
-            let text = reports.summary.write(format);
+            let columns = if file.is_some() { FILE_COLUMNS } else { reports.columns };
+            let text = reports.summary.write(format, columns);
             match file {
                 None => self.printer.print(&text),
                 Some((path, mut file)) => {

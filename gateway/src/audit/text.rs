@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use netns::job::Program;
 
-use super::{Event, Outcome, printable};
+use super::{Event, Outcome, printable, shell_word};
 
 /// Characters of a program's name that are shown.
 const NAME: usize = 64;
@@ -13,7 +13,7 @@ const PARENTS: usize = 3;
 
 /// `deny tls evil.example:443 (node[812] < npm) not-allowed; to allow: --allow evil.example`, without a
 /// line end.
-pub(super) fn line(event: &Event) -> String {
+pub(crate) fn line(event: &Event) -> String {
     describe(event, true)
 }
 
@@ -45,7 +45,7 @@ fn describe(event: &Event, numbered: bool) -> String {
                 let _ = write!(line, "; denied by the rule {}", printable(rule));
             }
             (None, Some(suggestion)) => {
-                let _ = write!(line, "; to allow: --allow {}", quoted(&printable(suggestion)));
+                let _ = write!(line, "; to allow: --allow {}", shell_word(&printable(suggestion)));
             }
             (None, None) => {}
         }
@@ -76,7 +76,7 @@ fn name(exe: &str) -> String {
             name.push_str("...");
             break;
         }
-        if character.is_ascii_alphanumeric() || "._+-@:,~%=#".contains(character) {
+        if character.is_ascii_alphanumeric() || "._+-@:,~%=".contains(character) {
             name.push(character);
         } else {
             let _ = write!(name, "{}", character.escape_unicode());
@@ -89,10 +89,10 @@ fn name(exe: &str) -> String {
 fn subject(event: &Event) -> Option<String> {
     if let Some(url) = &event.url {
         let method = event.method.as_deref().unwrap_or_default();
-        return Some(format!("{} {}", printable(method), printable(url)).trim_start().to_owned());
+        return Some(format!("{} {}", word(method), word(url)).trim_start().to_owned());
     }
     let host = match (&event.name, event.destination) {
-        (Some(name), _) => printable(name).into_owned(),
+        (Some(name), _) => word(name),
         (None, Some(std::net::IpAddr::V6(address))) if event.port.is_some() => format!("[{address}]"),
         (None, Some(address)) => address.to_string(),
         (None, None) => return None,
@@ -103,9 +103,9 @@ fn subject(event: &Event) -> Option<String> {
     })
 }
 
-/// A rule as a shell takes it.
-fn quoted(rule: &str) -> String {
-    if rule.contains([' ', '*', '[', '?', '&', ';', '\'']) { format!("'{rule}'") } else { rule.to_owned() }
+/// Untrusted text that cannot look like what comes after it in the line.
+fn word(text: &str) -> String {
+    printable(text).replace(' ', "\\u{20}")
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ mod tests {
         let mut event = Event::new(Outcome::Deny, Kind::Http);
         event.method = Some("GET".to_owned());
         event.url = Some("http://a/\r\ncijail-net: allow".to_owned());
-        assert_eq!(line(&event), "deny http GET http://a/\\r\\ncijail-net: allow");
+        assert_eq!(line(&event), "deny http GET http://a/\\r\\ncijail-net:\\u{20}allow");
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub(super) struct RunArgs {
     /// Print no verdicts on standard error
     #[arg(long, short)]
     pub(super) quiet: bool,
-    /// Report at the end what the command talked to: text, markdown, json, junit or sarif, to standard
-    /// error or a file
+    /// Report at the end what the command talked to: text, markdown, html, json, junit or sarif, to
+    /// standard error or a file
     #[arg(long, value_name = "FORMAT[=FILE]", value_parser = report)]
     pub(super) report: Vec<(ReportFormat, Option<PathBuf>)>,
     /// Exit with 122 if the command succeeds although something was blocked
@@ -90,7 +90,9 @@ fn report(text: &str) -> Result<(ReportFormat, Option<PathBuf>), String> {
         None => (text, None),
     };
     ReportFormat::from_str(format, false).map(|format| (format, file)).map_err(|_| {
-        format!("`{format}` is no format: write text, markdown, json, junit or sarif, perhaps with =FILE")
+        format!(
+            "`{format}` is no format: write text, markdown, html, json, junit or sarif, perhaps with =FILE"
+        )
     })
 }
 

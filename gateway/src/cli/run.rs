@@ -5,13 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use policy::Policy;
 
 use super::args::RunArgs;
 use super::{Failure, sources};
 use crate::app::{self, Account, Plan};
-use crate::audit::{Format, Reports, Sinks};
+use crate::audit::{FILE_COLUMNS, Format, Reports, Sinks};
 use crate::report::{Baseline, ReportFormat, Summary};
 use crate::upstream::ParentProxies;
 
@@ -106,7 +107,9 @@ fn reports(
     if written.is_empty() && !annotated && baseline.is_none() {
         return Ok(None);
     }
-    Ok(Some(Reports { summary: Summary::new(policy), written, baseline, annotated }))
+    let summary = Summary::new(policy, SystemTime::now());
+    let columns = netns::terminal_columns(io::stderr()).map_or(FILE_COLUMNS, usize::from);
+    Ok(Some(Reports { summary, columns, written, baseline, annotated }))
 }
 
 fn baseline(path: &Path) -> Result<Baseline, PlanError> {

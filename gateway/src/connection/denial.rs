@@ -4,7 +4,7 @@
 use policy::Reason;
 
 use super::report::Report;
-use crate::audit::{Kind, printable};
+use crate::audit::{Kind, printable, shell_quoted};
 use crate::sniff::http_head::Version;
 
 /// A fatal TLS alert `access_denied` (RFC 8446 section 6.2) in a record that every client accepts
@@ -39,7 +39,7 @@ pub(super) fn text(what: &str, report: &Report) -> String {
     match (rule, suggestion) {
         (Some(rule), _) => text.push_str(&format!("denied by the rule: {}\n", printable(rule))),
         (None, Some(suggestion)) => {
-            text.push_str(&format!("to allow it: --allow '{}'\n", printable(suggestion)))
+            text.push_str(&format!("to allow it: --allow {}\n", shell_quoted(&printable(suggestion))))
         }
         (None, None) => {}
     }

@@ -13,7 +13,8 @@ pub fn annotations(summary: &Summary) -> String {
         Mode::Enforce => "error",
         Mode::Monitor => "warning",
     };
-    let blocked: Vec<_> = summary.rows().filter(|(_, traffic)| traffic.blocked() > 0).collect();
+    let mut blocked = summary.rows();
+    blocked.retain(|(_, traffic)| traffic.blocked() > 0);
     let mut lines: Vec<String> = blocked
         .iter()
         .take(MOST)

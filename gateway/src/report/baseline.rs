@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{Destination, Summary};
+use super::Summary;
+use super::destination::Destination;
 
 /// What an earlier run talked to.
 #[derive(Debug)]
@@ -36,7 +37,11 @@ impl Baseline {
     /// What the run talked to, or tried to, and the earlier one did not.
     pub fn new_in(&self, summary: &Summary) -> Vec<String> {
         let is_new = |to: &&Destination| !self.0.contains(&(to.host.clone(), to.port, to.kind.to_owned()));
-        let new = summary.rows().map(|(to, _)| to).filter(is_new);
-        new.map(|to| format!("{} {}", to.kind, to.shown())).collect()
+        let rows = summary.rows();
+        rows.iter()
+            .map(|(to, _)| *to)
+            .filter(is_new)
+            .map(|to| format!("{} {}", to.kind, to.shown()))
+            .collect()
     }
 }

@@ -3,7 +3,7 @@
 use super::Summary;
 
 pub(super) fn report(summary: &Summary) -> String {
-    let rows: Vec<_> = summary.rows().collect();
+    let rows = summary.rows();
     let failures = rows.iter().filter(|(_, traffic)| traffic.denied > 0).count();
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\

@@ -1,30 +1,44 @@
-//! A table as GitHub and GitLab show it. Pure.
+//! Tables as GitHub and GitLab show them, one a program. Pure.
 
-use super::{Summary, octets};
+use super::Summary;
+use super::excerpt::{Excerpt, Shown};
+use super::figures::octets;
+
+/// Rows at most: GitHub takes a mebibyte of summary.
+const MOST: usize = 400;
 
 pub(super) fn report(summary: &Summary) -> String {
-    let mut text = format!("### cijail-net: {}\n\n", summary.headline());
-    let mut rows: Vec<_> = summary.rows().collect();
-    rows.sort_by_key(|(_, traffic)| traffic.blocked() == 0);
-    if !rows.is_empty() {
-        text.push_str("| destination | kind | | allowed | blocked | up | down | rule or reason |\n");
-        text.push_str("|---|---|---|--:|--:|--:|--:|---|\n");
+    let excerpt = Excerpt::of(summary, MOST);
+    let mut text = format!("### cijail-net: {}\n\n{}\n", summary.headline(), summary.ending());
+    for program in &excerpt.programs {
+        text.push_str(&table(summary, program));
     }
-    for (to, traffic) in rows {
+    if let Some(remark) = excerpt.remark() {
+        text.push_str(&format!("\n{remark}\n"));
+    }
+    let unused: Vec<String> = summary.unused().map(|rule| code(&rule)).collect();
+    if !unused.is_empty() {
+        text.push_str(&format!("\nNever used: {}\n", unused.join(", ")));
+    }
+    text
+}
+
+fn table(summary: &Summary, program: &Shown<'_>) -> String {
+    let mut text = format!("\n#### {}\n\n", code(&program.who.shown()));
+    text.push_str("| destination | kind | | allowed | blocked | up | down | seen | rule or reason |\n");
+    text.push_str("|---|---|---|--:|--:|--:|--:|--:|---|\n");
+    for (to, traffic) in &program.destinations {
         let sign = if traffic.blocked() > 0 { "❌" } else { "✅" };
         let (up, down) = (octets(traffic.bytes_up), octets(traffic.bytes_down));
         text.push_str(&format!(
-            "| {} | {} | {sign} | {} | {} | {up} | {down} | {} |\n",
+            "| {} | {} | {sign} | {} | {} | {up} | {down} | {} | {} |\n",
             code(&to.shown()),
             to.kind,
             traffic.allowed,
             traffic.blocked(),
+            summary.seen(traffic),
             code(&traffic.why()),
         ));
-    }
-    let unused: Vec<String> = summary.unused().map(code).collect();
-    if !unused.is_empty() {
-        text.push_str(&format!("\nNever used: {}\n", unused.join(", ")));
     }
     text
 }

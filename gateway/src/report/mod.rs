@@ -1,20 +1,33 @@
-//! What a run did, destination by destination, for its end. Pure: it is given the events, and gives
-//! texts.
+//! What a run did, program by program and destination by destination, for its end. Pure: it is given
+//! the events, and gives texts.
 
 mod annotations;
 mod baseline;
+mod destination;
+mod excerpt;
+mod figures;
+mod html;
 mod json;
 mod junit;
+mod ledger;
 mod markdown;
+mod program;
 mod sarif;
 mod text;
+mod timeline;
+mod traffic;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
-use policy::{Mode, Policy, Reason};
+use policy::{Mode, Policy};
 
-use crate::audit::{Event, Kind, Outcome, printable};
+use crate::audit::{Event, printable};
+use destination::Destination;
+use ledger::Ledger;
+use timeline::Timeline;
+use traffic::Traffic;
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
@@ -24,59 +37,51 @@ pub use baseline::Baseline;
 pub enum ReportFormat {
     /// A table for terminals.
     Text,
-    /// A table as GitHub and GitLab show it.
+    /// Tables as GitHub and GitLab show them.
     Markdown,
     /// One JSON object.
     Json,
+    /// A page for a browser.
+    Html,
     /// JUnit's XML.
     Junit,
     /// SARIF 2.1.0.
     Sarif,
 }
 
-/// Destinations that are told apart; what comes after them is counted as one.
-const MOST_DESTINATIONS: usize = 10_000;
-
 /// What a run did.
 #[derive(Debug)]
 pub struct Summary {
     mode: Mode,
-    destinations: BTreeMap<Destination, Traffic>,
+    started: SystemTime,
+    end: Option<End>,
+    ledger: Ledger,
+    timeline: Timeline,
     /// Every rule, in the order of the policy.
     rules: Vec<String>,
     used: BTreeSet<String>,
 }
 
-/// Whom something was for, all of it made harmless to show.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Destination {
-    host: String,
-    port: Option<u16>,
-    kind: &'static str,
-}
-
-/// What there was of it.
-#[derive(Debug, Clone)]
-struct Traffic {
-    allowed: u64,
-    denied: u64,
-    would_deny: u64,
-    bytes_up: u64,
-    bytes_down: u64,
-    first: SystemTime,
-    last: SystemTime,
-    /// The rule that decided last.
-    rule: Option<String>,
-    reason: Option<Reason>,
-    suggestion: Option<String>,
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// When.
+    pub at: SystemTime,
+    /// The command's exit status, as a shell shows it; `None` if cijail-net failed.
+    pub command: Option<u8>,
+    /// The exit status of cijail-net.
+    pub status: u8,
 }
 
 impl Summary {
-    /// Of a run under this policy, before its first event.
-    pub fn new(policy: &Policy) -> Summary {
+    /// Of a run under this policy that starts now, before its first event.
+    pub fn new(policy: &Policy, now: SystemTime) -> Summary {
         Summary {
             mode: policy.mode(),
-            destinations: BTreeMap::new(),
+            started: now,
+            end: None,
+            ledger: Ledger::default(),
+            timeline: Timeline::new(now),
             rules: policy.rules().iter().map(|rule| rule.text().to_owned()).collect(),
             used: BTreeSet::new(),
         }
@@ -89,153 +94,68 @@ impl Summary {
         {
             self.used.insert(rule.clone());
         }
-        let mut destination = Destination::of(event);
-        if self.destinations.len() >= MOST_DESTINATIONS && !self.destinations.contains_key(&destination) {
-            destination = Destination { host: "and others".to_owned(), port: None, kind: "other" };
-        }
-        self.destinations.entry(destination).or_insert_with(|| Traffic::new(event.at)).add(event);
+        self.timeline.add(event);
+        self.ledger.add(event);
     }
 
-    /// The report.
-    pub fn write(&self, format: ReportFormat) -> String {
+    /// Notes how the run ended.
+    pub fn end(&mut self, end: End) {
+        self.end = Some(end);
+    }
+
+    /// The report. Text is for a terminal with so many columns.
+    pub fn write(&self, format: ReportFormat, columns: usize) -> String {
         match format {
-            ReportFormat::Text => text::report(self),
+            ReportFormat::Text => text::report(self, columns),
             ReportFormat::Markdown => markdown::report(self),
             ReportFormat::Json => json::report(self),
+            ReportFormat::Html => html::report(self),
             ReportFormat::Junit => junit::report(self),
             ReportFormat::Sarif => sarif::report(self),
         }
     }
 
-    /// What to show: a question for a name says nothing beside what the name was wanted for.
-    fn rows(&self) -> impl Iterator<Item = (&Destination, &Traffic)> {
-        let contacted: BTreeSet<&str> =
-            self.destinations.keys().filter(|to| to.kind != "dns").map(|to| to.host.as_str()).collect();
-        let is_shown = move |(to, traffic): &(&Destination, &Traffic)| {
-            to.kind != "dns" || traffic.blocked() > 0 || !contacted.contains(to.host.as_str())
-        };
-        self.destinations.iter().filter(is_shown)
+    /// Destinations, whichever programs talked to them.
+    fn rows(&self) -> Vec<(&Destination, Traffic)> {
+        self.ledger.destinations()
     }
 
-    /// Rules that decided nothing.
-    fn unused(&self) -> impl Iterator<Item = &str> {
-        self.rules.iter().filter(|rule| !self.used.contains(*rule)).map(String::as_str)
+    /// Rules that decided nothing, printable.
+    fn unused(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.rules.iter().filter(|rule| !self.used.contains(*rule)).map(|rule| printable(rule))
     }
 
-    /// Destinations of which something was denied, or would have been.
-    fn blocked(&self) -> usize {
-        self.rows().filter(|(_, traffic)| traffic.blocked() > 0).count()
-    }
-
-    /// One sentence.
+    /// How many destinations, and of how many something was blocked, in words.
     fn headline(&self) -> String {
-        let (all, blocked) = (self.rows().count(), self.blocked());
-        let destinations = |count: usize| match count {
-            1 => "1 destination".to_owned(),
-            count => format!("{count} destinations"),
-        };
+        let rows = self.rows();
+        let blocked = rows.iter().filter(|(_, traffic)| traffic.blocked() > 0).count();
         let what = match self.mode {
             Mode::Enforce => "blocked",
             Mode::Monitor => "that would be blocked",
         };
-        format!("{}, {blocked} {what}", destinations(all))
+        format!("{}, {blocked} {what}", figures::counted(rows.len() as u64, "destination"))
     }
-}
 
-impl Destination {
-    fn of(event: &Event) -> Destination {
-        let host = match (&event.name, event.destination) {
-            (Some(name), _) => printable(name).into_owned(),
-            (None, Some(address)) => address.to_string(),
-            (None, None) => "?".to_owned(),
+    /// How the run ended, and in which mode it was, in words.
+    fn ending(&self) -> String {
+        let Some(end) = self.end else { return format!("mode {}", self.mode.as_str()) };
+        let status = match end.command {
+            None => format!("cijail-net failed ({})", end.status),
+            Some(command) if command == end.status => format!("exit status {command}"),
+            Some(command) => format!("exit status {} (the command's was {command})", end.status),
         };
-        // The server of a question is not whom the job wants.
-        let port = event.port.filter(|_| event.kind != Kind::Dns);
-        Destination { host, port, kind: event.kind.as_str() }
+        format!("{status} after {}, mode {}", figures::elapsed(self.since_start(end.at)), self.mode.as_str())
     }
 
-    fn shown(&self) -> String {
-        match self.port {
-            Some(port) if self.host.contains(':') => format!("[{}]:{port}", self.host),
-            Some(port) => format!("{}:{port}", self.host),
-            None => self.host.clone(),
-        }
-    }
-}
-
-impl Traffic {
-    fn new(at: SystemTime) -> Traffic {
-        Traffic {
-            allowed: 0,
-            denied: 0,
-            would_deny: 0,
-            bytes_up: 0,
-            bytes_down: 0,
-            first: at,
-            last: at,
-            rule: None,
-            reason: None,
-            suggestion: None,
-        }
+    /// When something was first and last seen, from the start of the run: `0.1s-12s`.
+    fn seen(&self, traffic: &Traffic) -> String {
+        let [first, last] = [traffic.first, traffic.last].map(|at| figures::elapsed(self.since_start(at)));
+        if first == last { first } else { format!("{first}-{last}") }
     }
 
-    fn add(&mut self, event: &Event) {
-        match event.verdict {
-            Outcome::Allow => self.allowed += 1,
-            Outcome::Deny => self.denied += 1,
-            Outcome::WouldDeny => self.would_deny += 1,
-        }
-        self.bytes_up += event.bytes_up.unwrap_or(0);
-        self.bytes_down += event.bytes_down.unwrap_or(0);
-        self.first = self.first.min(event.at);
-        self.last = self.last.max(event.at + event.duration.unwrap_or_default());
-        // What was denied is what people look for.
-        if event.verdict != Outcome::Allow || self.blocked() == 0 {
-            let shown = |text: &Option<String>| text.as_deref().map(|text| printable(text).into_owned());
-            self.rule = shown(&event.rule);
-            self.reason = event.reason;
-            self.suggestion = shown(&event.suggestion);
-        }
+    fn since_start(&self, at: SystemTime) -> Duration {
+        at.duration_since(self.started).unwrap_or_default()
     }
-
-    fn blocked(&self) -> u64 {
-        self.denied + self.would_deny
-    }
-
-    fn verdict(&self) -> &'static str {
-        match (self.denied, self.would_deny) {
-            (0, 0) => "allowed",
-            (0, _) => "would be blocked",
-            _ => "BLOCKED",
-        }
-    }
-
-    /// The rule that decided, or the reason and what would allow it.
-    fn why(&self) -> String {
-        match (&self.rule, self.reason, &self.suggestion) {
-            (_, Some(reason), Some(suggestion)) => format!("{reason}; to allow: {suggestion}"),
-            (Some(rule), Some(reason), None) => format!("{reason}, by {rule}"),
-            (None, Some(reason), None) => reason.to_string(),
-            (Some(rule), None, _) => rule.clone(),
-            (None, None, _) => String::new(),
-        }
-    }
-}
-
-/// Octets for people: `999 B`, `1.5 kB`, `12 MB`.
-fn octets(count: u64) -> String {
-    let units = ["kB", "MB", "GB", "TB"];
-    if count < 1000 {
-        return format!("{count} B");
-    }
-    let mut value = count as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < units.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    let digits = if value < 9.95 { 1 } else { 0 };
-    format!("{value:.digits$} {}", units[unit])
 }
 
 #[cfg(test)]

@@ -4,14 +4,16 @@ use policy::Mode;
 use serde_json::{Value, json};
 
 use super::Summary;
+use super::traffic::Traffic;
 
 pub(super) fn report(summary: &Summary) -> String {
     let level = match summary.mode {
         Mode::Enforce => "error",
         Mode::Monitor => "warning",
     };
-    let blocked: Vec<_> = summary.rows().filter(|(_, traffic)| traffic.blocked() > 0).collect();
-    let reason = |traffic: &super::Traffic| traffic.reason.map_or("not-allowed", policy::Reason::as_str);
+    let mut blocked = summary.rows();
+    blocked.retain(|(_, traffic)| traffic.blocked() > 0);
+    let reason = |traffic: &Traffic| traffic.reason.map_or("not-allowed", policy::Reason::as_str);
     let mut reasons: Vec<&str> = blocked.iter().map(|(_, traffic)| reason(traffic)).collect();
     reasons.sort_unstable();
     reasons.dedup();
@@ -22,7 +24,7 @@ pub(super) fn report(summary: &Summary) -> String {
             json!({
                 "ruleId": reason(traffic),
                 "level": level,
-                "message": { "text": text },
+                "message": { "text": message(&text) },
                 "locations": [{ "logicalLocations": [{ "fullyQualifiedName": to.shown(), "kind": "resource" }] }],
                 "occurrenceCount": traffic.blocked(),
             })
@@ -37,4 +39,10 @@ pub(super) fn report(summary: &Summary) -> String {
     });
     // Strings and numbers only: it cannot fail.
     serde_json::to_string_pretty(&sarif).unwrap_or_default() + "\n"
+}
+
+/// A message's text: braces would be placeholders, and brackets before a parenthesis a link (SARIF 2.1.0,
+/// 3.11.5 and 3.11.6).
+fn message(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}").replace('[', "\\[").replace(']', "\\]")
 }

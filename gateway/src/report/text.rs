@@ -1,54 +1,129 @@
 //! A table for terminals and logs. Pure.
+//!
+//! No line begins with text that the job chose: CI servers take some beginnings as commands.
 
-use super::{Summary, octets};
+use super::Summary;
+use super::excerpt::{Excerpt, Shown};
+use super::figures::octets;
+use super::traffic::Traffic;
 
-/// Characters of the widest line.
-const WIDTH: usize = 100;
-const HEAD: [&str; 5] = ["destination", "kind", "count", "up/down", ""];
+/// Rows at most.
+const MOST: usize = 500;
+/// Columns at least and at most, whatever the terminal says.
+const NARROWEST: usize = 40;
+const WIDEST: usize = 160;
 
-pub(super) fn report(summary: &Summary) -> String {
-    let mut rows: Vec<[String; 5]> = vec![HEAD.map(str::to_owned)];
-    // What was blocked comes first.
-    let mut all: Vec<_> = summary.rows().collect();
-    all.sort_by_key(|(_, traffic)| traffic.blocked() == 0);
-    for (to, traffic) in all {
+/// Where rows begin, and what belongs to them.
+const INDENT: &str = "    ";
+const DEEPER: &str = "      ";
+/// Before what is left of a text that is longer than a line.
+const CONTINUED: &str = "      | ";
+
+const HEAD: [&str; 6] = ["", "destination", "kind", "count", "up/down", "seen"];
+
+pub(super) fn report(summary: &Summary, columns: usize) -> String {
+    let columns = columns.clamp(NARROWEST, WIDEST);
+    let excerpt = Excerpt::of(summary, MOST);
+    let rows: Vec<[String; 6]> =
+        excerpt.programs.iter().flat_map(|program| cells(summary, program)).collect();
+    let widths = widths(&rows, columns);
+    let mut lines = Lines { columns, text: String::new() };
+    lines.push(&format!("cijail-net: {}", summary.headline()));
+    lines.push(&format!("  {}", summary.ending()));
+    if !rows.is_empty() {
+        lines.row(&HEAD.map(str::to_owned), &widths);
+    }
+    let mut rows = rows.iter();
+    for program in &excerpt.programs {
+        lines.push(&format!("  by {}", program.who.shown()));
+        for ((_, traffic), row) in program.destinations.iter().zip(&mut rows) {
+            lines.row(row, &widths);
+            lines.decision(traffic);
+        }
+    }
+    if let Some(remark) = excerpt.remark() {
+        lines.push(&format!("  {remark}"));
+    }
+    for rule in summary.unused() {
+        lines.push(&format!("  never used: {rule}"));
+    }
+    lines.text
+}
+
+fn cells<'a>(summary: &'a Summary, program: &'a Shown<'_>) -> impl Iterator<Item = [String; 6]> + 'a {
+    program.destinations.iter().map(|(to, traffic)| {
         let count = match (traffic.allowed, traffic.blocked()) {
+            (0, blocked) => blocked.to_string(),
             (allowed, 0) => allowed.to_string(),
-            (0, blocked) => format!("{blocked} {}", traffic.verdict()),
-            (allowed, blocked) => format!("{allowed} allowed, {blocked} {}", traffic.verdict()),
+            (allowed, blocked) => format!("{allowed}+{blocked}"),
         };
         let bytes = match traffic.bytes_up + traffic.bytes_down {
             0 => String::new(),
             _ => format!("{}/{}", octets(traffic.bytes_up), octets(traffic.bytes_down)),
         };
-        rows.push([to.shown(), to.kind.to_owned(), count, bytes, traffic.why()]);
-    }
-    let mut lines = vec![format!("cijail-net: {}", summary.headline())];
-    if rows.len() > 1 {
-        lines.extend(table(&rows));
-    }
-    lines.extend(summary.unused().map(|rule| format!("  never used: {rule}")));
-    lines.join("\n") + "\n"
+        let verdict = traffic.outcome().as_str().to_owned();
+        [verdict, to.shown(), to.kind.to_owned(), count, bytes, summary.seen(traffic)]
+    })
 }
 
-/// Columns as wide as their widest cell; the last takes what is left, and goes on below if it must.
-fn table(rows: &[[String; 5]]) -> Vec<String> {
-    let widths: [usize; 4] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].len().min(48)).max().unwrap_or(0));
-    let indent: usize = 2 + widths.iter().sum::<usize>() + 2 * widths.len();
-    let mut lines = Vec::new();
-    for row in rows {
-        let mut line = "  ".to_owned();
-        for (cell, width) in row.iter().zip(widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+/// Columns as wide as their widest cell, but for destinations, which take what is left.
+fn widths(rows: &[[String; 6]], columns: usize) -> [usize; 6] {
+    let widest = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].len());
+        cells.chain([HEAD[column].len()]).max().unwrap_or(0)
+    };
+    let mut widths: [usize; 6] = std::array::from_fn(widest);
+    let others = INDENT.len() + widths.iter().sum::<usize>() - widths[1] + 2 * (widths.len() - 1);
+    widths[1] = widths[1].min(columns.saturating_sub(others)).max(HEAD[1].len());
+    widths
+}
+
+/// Lines of at most so many columns.
+struct Lines {
+    columns: usize,
+    text: String,
+}
+
+impl Lines {
+    /// One line, or more if it is too long.
+    fn push(&mut self, line: &str) {
+        let mut rest = line.trim_end().to_owned();
+        while rest.len() > self.columns {
+            // Between words if that fills half of the line.
+            let end = match rest[..=self.columns].rfind(' ') {
+                Some(space) if space > self.columns / 2 => space,
+                _ => self.columns,
+            };
+            self.text.push_str(rest[..end].trim_end());
+            self.text.push('\n');
+            rest = format!("{CONTINUED}{}", rest[end..].trim_start());
         }
-        if indent + row[4].len() <= WIDTH {
-            line.push_str(&row[4]);
-            lines.push(line.trim_end().to_owned());
-        } else {
-            lines.push(line.trim_end().to_owned());
-            lines.push(format!("      {}", row[4]));
-        }
+        self.text.push_str(&rest);
+        self.text.push('\n');
     }
-    lines
+
+    /// Cells beside each other. A destination that is too long stands above the others.
+    fn row(&mut self, cells: &[String; 6], widths: &[usize; 6]) {
+        let mut line = format!("{INDENT}{:<1$}", cells[0], widths[0]);
+        if cells[1].len() > widths[1] {
+            self.push(&format!("{line}  {}", cells[1]));
+            line = format!("{INDENT}{:<1$}", "", widths[0] + 2 + widths[1]);
+        } else {
+            line.push_str(&format!("  {:<1$}", cells[1], widths[1]));
+        }
+        for (cell, width) in cells.iter().zip(widths).skip(2) {
+            line.push_str(&format!("  {cell:<width$}"));
+        }
+        self.push(&line);
+    }
+
+    /// What decided about a row, below it.
+    fn decision(&mut self, traffic: &Traffic) {
+        let why = match (&traffic.rule, traffic.reason) {
+            (None, None) => return,
+            (Some(rule), None) => format!("by {rule}"),
+            _ => traffic.why(),
+        };
+        self.push(&format!("{DEEPER}{why}"));
+    }
 }
