@@ -18,6 +18,8 @@ use crate::audit::{Event, Kind, Outcome, printable};
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
+#[cfg(test)]
+pub(crate) use json::Report as JsonReport;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
