@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::flood::flood;
+use crate::load::load;
 use crate::world::only_root;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -30,6 +31,7 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
         ["bundled-roots", host, authority] => bundled_roots(host, authority),
         ["connections", count, host, port] => connections(count, host, port),
         ["flood", kind, host] => flood(kind, host),
+        ["load", count, authority] => load(count, authority),
         ["idle", count, host, port] => idle(count, host, port),
         _ => Err("no such helper".into()),
     };

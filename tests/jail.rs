@@ -93,6 +93,11 @@ impl<'w> Jail<'w> {
         self.option("--deny").option(rule)
     }
 
+    /// Without the rules and other options so far.
+    pub(crate) fn without_rules(self) -> Self {
+        Self { options: Vec::new(), ..self }
+    }
+
     /// A policy file of this content.
     pub(crate) fn policy(self, toml: &str) -> Self {
         let path = self.world.files().shared().join(format!("policy-{}.toml", next_number()));

@@ -1,6 +1,7 @@
 //! From monitor to enforcement: a policy that is learned from a run allows the run, and nothing else.
 
 use std::fs;
+use std::path::Path;
 
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
@@ -21,14 +22,24 @@ pub(crate) fn add(suite: &mut Suite) {
 fn learn(world: &World, jail: &Jail<'_>, script: &str) -> String {
     let shared = world.files().shared();
     let (log, policy) = (shared.join("monitor.json"), shared.join("policy.toml"));
-    let monitored = jail.clone().without_log_file().option("--mode").option("monitor");
-    let monitored = monitored.option("--log-format").option("json").option("--log-file").option(&log);
-    monitored.shell(script).assert_success();
-    let bare = Jail::bare(world, Mode::Root);
-    bare.run(["policy".as_ref(), "learn".as_ref(), log.as_os_str(), "-o".as_ref(), policy.as_os_str()])
-        .assert_success();
+    monitored(jail, &log).shell(script).assert_success();
+    learn_from(world, &[&log], &policy);
     fs::remove_file(log).unwrap();
     fs::read_to_string(policy).unwrap()
+}
+
+/// The same jail in monitor mode, with the log in this file.
+pub(crate) fn monitored<'w>(jail: &Jail<'w>, log: &Path) -> Jail<'w> {
+    let monitored = jail.clone().without_log_file().option("--mode").option("monitor");
+    monitored.option("--log-format").option("json").option("--log-file").option(log)
+}
+
+/// Adds what the logs tell to the policy file, or makes it.
+#[track_caller]
+pub(crate) fn learn_from(world: &World, logs: &[&Path], policy: &Path) {
+    let words = ["policy".as_ref(), "learn".as_ref(), "-o".as_ref(), policy.as_os_str()];
+    let logs = logs.iter().map(|log| log.as_os_str());
+    Jail::bare(world, Mode::Root).run(words.into_iter().chain(logs)).assert_success();
 }
 
 const BUILD: &str = "curl -sS https://good.test/ && curl -sS http://plain.test/a/b && \

@@ -9,6 +9,7 @@ mod enter;
 mod flood;
 mod helper;
 mod jail;
+mod load;
 mod names;
 mod namespace;
 mod outcome;
@@ -24,6 +25,7 @@ mod clients;
 mod dns;
 mod endurance;
 mod escapes;
+mod events;
 mod exit;
 mod frames;
 mod guard;
@@ -44,8 +46,10 @@ mod reach;
 mod report;
 mod requests;
 mod sandbox;
+mod schemas;
 mod self_test;
 mod stderr;
+mod story;
 mod tampering;
 mod threat_model;
 mod tls;
@@ -87,7 +91,9 @@ fn main() -> ExitCode {
         masks::add,
         user::add,
         volume::add,
+        events::add,
         report::add,
+        schemas::add,
         sandbox::add,
         unix_sockets::add,
         guard::add,
@@ -95,6 +101,7 @@ fn main() -> ExitCode {
         tampering::add,
         leaks::add,
         learn::add,
+        story::add,
         last_words::add,
         wildcards::add,
         endurance::add,

@@ -40,7 +40,9 @@ pub(crate) struct Outcome {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// Empty without a jail.
+    /// The log in JSON, empty without a jail.
+    pub(crate) lines: Vec<String>,
+    /// The same.
     pub(crate) events: Vec<Event>,
     pub(crate) duration: Duration,
 }

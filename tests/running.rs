@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::outcome::{Event, Outcome};
+use crate::schemas::assert_is_event;
 use crate::wait::patience;
 
 const LIMIT_OF_PIPES: Duration = Duration::from_secs(5);
@@ -105,12 +106,14 @@ impl Running {
         for (pipe, which) in [(&self.stdout, "stdout"), (&self.stderr, "stderr")] {
             assert!(pipe.wait_for_end(), "{} has ended, but something still holds its {which}", self.name);
         }
+        let log = self.log_text();
         Outcome {
             command: self.name.clone(),
             status,
             stdout: self.stdout.so_far(),
             stderr: self.stderr.so_far(),
-            events: parse_log(&self.log_text()),
+            events: parse_log(&log),
+            lines: log.lines().map(str::to_owned).collect(),
             duration: ended - self.started,
         }
     }
@@ -278,8 +281,10 @@ fn notice_end(mut child: Child) -> Receiver<(ExitStatus, Instant)> {
 
 fn parse_log(text: &str) -> Vec<Event> {
     let parse = |line: &str| {
-        serde_json::from_str(line)
-            .unwrap_or_else(|error| panic!("a line of the log is not JSON: {error}: {line}"))
+        let value: serde_json::Value = serde_json::from_str(line)
+            .unwrap_or_else(|error| panic!("a line of the log is not JSON: {error}: {line}"));
+        assert_is_event(&value);
+        serde_json::from_value(value).unwrap()
     };
     text.lines().map(parse).collect()
 }

@@ -23,6 +23,9 @@ use crate::wildcards::{TooManyNames, Wildcards};
 /// job's DNS ends here.
 pub const PROBE_NAME: &str = "probe.cijail-net.invalid";
 
+/// What the record says of a question that came to no answer.
+const UNANSWERED: &str = "nobody waited for the answer";
+
 /// Answers that are kept within their time to live.
 const CACHED: usize = 1024;
 
@@ -77,11 +80,23 @@ impl Dns {
     }
 
     /// The answer if nothing has to be waited for: denials, malformed messages, local names,
-    /// synthetic and cached answers. Otherwise `None`, and [`Dns::answer`] is to be called.
-    pub fn answer_now(&self, query: &[u8], asked: SocketAddr, transport: Transport) -> Option<Answered> {
+    /// synthetic and cached answers.
+    ///
+    /// # Errors
+    /// Upstream has to be asked: [`Dns::answer`] is to be called, and this is the record if nobody waits
+    /// for what it brings.
+    pub fn answer_now(
+        &self,
+        query: &[u8],
+        asked: SocketAddr,
+        transport: Transport,
+    ) -> Result<Answered, Box<DnsRecord>> {
         match self.decide(query, asked, transport) {
-            Decision::Done(answered) => Some(answered),
-            Decision::Ask(..) => None,
+            Decision::Done(answered) => Ok(answered),
+            Decision::Ask(judging, _) => {
+                let detail = Some(UNANSWERED.to_owned());
+                Err(Box::new(DnsRecord { detail, ..judging.record }))
+            }
         }
     }
 

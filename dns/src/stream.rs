@@ -1,6 +1,7 @@
 //! DNS over a stream from the job (RFC 7766): frames in, frames out, in whatever order they are
 //! ready. The stream is the gateway's, which also puts bytes back in front that it has read.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,12 +29,13 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite>(
     stream: S,
     asked: SocketAddr,
     dns: &Dns,
-    mut on_record: impl FnMut(DnsRecord),
+    on_record: impl FnMut(DnsRecord),
 ) -> io::Result<()> {
     let (reader, writer) = tokio::io::split(stream);
     tokio::pin!(reader, writer);
     let mut frames = Frames::default();
     let mut answering = FuturesUnordered::new();
+    let mut records = Records { on_record, open: HashMap::new(), next: 0 };
     let mut open = true;
     while open || !answering.is_empty() {
         let mut answered = None;
@@ -47,20 +49,47 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite>(
             }
             next = answering.next(), if !answering.is_empty() => answered = next,
         }
-        if let Some(answered) = answered {
-            open &= reply(&mut writer, answered, &mut on_record).await?;
+        if let Some((number, answered)) = answered {
+            records.open.remove(&number);
+            open &= reply(&mut writer, answered, &mut records.on_record).await?;
         }
         while open
             && answering.len() < MAX_IN_FLIGHT
             && let Some(query) = frames.next()
         {
             match dns.answer_now(&query, asked, Transport::Tcp) {
-                Some(answered) => open = reply(&mut writer, answered, &mut on_record).await?,
-                None => answering.push(async move { dns.answer(&query, asked, Transport::Tcp).await }),
+                Ok(answered) => open = reply(&mut writer, answered, &mut records.on_record).await?,
+                Err(record) => {
+                    let number = records.open(*record);
+                    answering.push(async move { (number, dns.answer(&query, asked, Transport::Tcp).await) });
+                }
             }
         }
     }
     writer.shutdown().await
+}
+
+/// The records of questions that are being answered: each is told, also when the stream breaks off.
+struct Records<F: FnMut(DnsRecord)> {
+    on_record: F,
+    open: HashMap<u64, DnsRecord>,
+    next: u64,
+}
+
+impl<F: FnMut(DnsRecord)> Records<F> {
+    fn open(&mut self, record: DnsRecord) -> u64 {
+        self.next += 1;
+        self.open.insert(self.next, record);
+        self.next
+    }
+}
+
+impl<F: FnMut(DnsRecord)> Drop for Records<F> {
+    fn drop(&mut self) {
+        for (_, record) in self.open.drain() {
+            (self.on_record)(record);
+        }
+    }
 }
 
 /// Sends one answer; `false` if the stream is to be closed, as the message deserves none.

@@ -16,6 +16,7 @@ use args::{Cli, Command};
 use crate::app::AppError;
 use crate::demo::{self, DemoError};
 use crate::exit;
+use crate::schema::schema;
 use crate::stderr;
 
 /// Runs the program with the process's own arguments.
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         Command::DemoPostinstall => demo::postinstall().map_err(Failure::from),
         Command::Doctor => doctor::main(),
         Command::Policy(command) => policy::main(command),
+        Command::Schema { subject } => answer(schema(subject)).map(|()| 0),
     };
     match result {
         Ok(status) => ExitCode::from(status),

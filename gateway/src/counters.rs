@@ -1,4 +1,5 @@
-//! Octets carried, readable while they are.
+//! Octets carried, readable while they are: those that a host was sent and that it sent, so that what was
+//! cut off on its way is told as far as it came.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,31 +11,23 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Octets from the job.
+    /// Octets sent to the host.
     pub fn up(&self) -> u64 {
         self.up.load(Ordering::Relaxed)
     }
 
-    /// Octets to the job.
+    /// Octets that the host sent.
     pub fn down(&self) -> u64 {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Counts octets from the job.
+    /// Counts octets sent to the host.
     pub fn add_up(&self, octets: usize) {
         self.up.fetch_add(octets as u64, Ordering::Relaxed);
     }
 
-    /// Counts octets to the job.
+    /// Counts octets that the host sent.
     pub fn add_down(&self, octets: usize) {
         self.down.fetch_add(octets as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn up_cell(&self) -> &AtomicU64 {
-        &self.up
-    }
-
-    pub(crate) fn down_cell(&self) -> &AtomicU64 {
-        &self.down
     }
 }

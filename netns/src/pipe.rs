@@ -47,7 +47,7 @@ impl Pipe {
         Ok(self.held)
     }
 
-    /// Gives a socket what it takes of the pipe.
+    /// Gives a socket what it takes of the pipe: so many octets.
     ///
     /// # Errors
     /// `WouldBlock` if it takes nothing now.

@@ -1,5 +1,6 @@
 //! Policy files: the TOML tree, walked by hand so that every mistake is reported at once.
 
+pub mod keys;
 mod place;
 mod rule_table;
 mod tables;
@@ -61,7 +62,7 @@ pub(crate) fn read(draft: &mut Draft, source: &Arc<str>, text: &str) {
 impl<'t> Reader<'_, 't> {
     fn file(&mut self, table: &DeTable<'t>) {
         let mut sets = HashMap::new();
-        self.keys(table, &["mode", "allow", "deny", "rule", "sets", "dns", "limits"]);
+        self.keys(table, &keys::FILE);
         if let Some(value) = table.get("sets")
             && let Some(table) = self.table(value, "sets")
         {

@@ -51,6 +51,7 @@ pub use builder::{MAX_POLICY_BYTES, PolicyBuilder};
 pub use engine::{Denial, Policy, Verdict};
 pub use error::{PolicyError, PolicyErrors};
 pub use explain::{Considered, Explanation, Role};
+pub use file::keys;
 pub use lint::{Lint, LintKind, Sharing, lint};
 pub use name::{Name, NameError};
 pub use path::{PathError, PathPrefix};

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde_json::json;
 
 use super::archive::{sha256_hex, tarball};
-use super::assert_contrast;
+use super::{assert_contrast, assert_learned};
 use crate::enter;
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{Reply, Site, World};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, build, building_without_publishing);
+    both!(suite, build, building_without_publishing, learned);
 }
 
 const MANIFEST: &str = "\
@@ -69,6 +69,33 @@ fn building_without_publishing(mode: Mode) {
     denied.assert_failure().assert_denied("http", "index.crates.test", "method-not-allowed");
     let requests = index.requests();
     assert!(requests.iter().all(|request| request.method == "GET"), "{requests:?}");
+}
+
+fn learned(mode: Mode) {
+    let world = World::new();
+    publish(&world);
+    let programs = enter::toolchain().join("bin");
+    let project = world.files().shared().join("project");
+    let jail = Jail::new(&world, mode)
+        .env("CARGO_NET_RETRY", "0")
+        .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+        .directory(&project);
+    let home = jail.home();
+    let jail = jail.env("CARGO_TARGET_DIR", home.join("target"));
+    let clean = || {
+        let _ = fs::remove_dir_all(&project);
+        let _ = fs::remove_dir_all(home.join(".cargo"));
+        write_project(&project, "index.crates.test");
+    };
+    let build = |jail: &Jail<'_>| jail.run(["cargo", "build"]);
+    let rules = ["https://index.crates.test/", "https://static.crates.test/"];
+    assert_learned(&world, &jail, clean, build, &rules);
+    let opened = jail.allow("https://index.crates.test/never/").allow("https://static.crates.test/never/");
+    let rules = [
+        "GET https://index.crates.test/",
+        "GET https://static.crates.test/crates/small-crate/1.0.0/download",
+    ];
+    assert_learned(&world, &opened, clean, build, &rules);
 }
 
 fn publish(world: &World) -> Site {

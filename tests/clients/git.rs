@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::assert_contrast;
+use super::{assert_contrast, assert_learned};
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{Reply, Request, World, give_away};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, over_https, over_ssh, one_repository, reading_only);
+    both!(suite, over_https, over_ssh, one_repository, reading_only, learned);
 }
 
 fn over_https(mode: Mode) {
@@ -80,6 +80,29 @@ fn reading_only(mode: Mode) {
     let denied = with_identity(&jail).shell(script);
     denied.assert_failure().assert_says("403").assert_denied("http", "git.test", "path-not-allowed");
     assert!(site.paths().iter().all(|path| !path.ends_with("/git-receive-pack")));
+}
+
+/// Over TLS and over ssh.
+fn learned(mode: Mode) {
+    let world = World::new();
+    let repositories = repository(&world);
+    let server = world.ssh_server("ssh.test");
+    let served = repositories.clone();
+    world.site("git.test").respond(move |request| Some(http_backend(&served, request)));
+    // Without an identity git asks for the machine's own name.
+    let jail = with_identity(&Jail::new(&world, mode)).env("GIT_SSH_COMMAND", server.client_command(mode));
+    let home = jail.home();
+    let clean = || ["one", "two"].iter().for_each(|copy| drop(std::fs::remove_dir_all(home.join(copy))));
+    let script = format!(
+        "git clone -q https://git.test/project.git one && \
+         git clone -q ssh://runner@ssh.test{}/project.git two",
+        repositories.display()
+    );
+    let build = |jail: &Jail<'_>| jail.shell(&script);
+    assert_learned(&world, &jail, clean, build, &["https://git.test/", "ssh.test:22"]);
+    let opened = jail.allow("https://git.test/never/");
+    let rules = ["GET,POST https://git.test/project.git/", "ssh.test:22"];
+    assert_learned(&world, &opened, clean, build, &rules);
 }
 
 /// A directory with `project.git` in it, which every user may write.

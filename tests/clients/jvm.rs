@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::assert_contrast;
+use super::{assert_contrast, assert_learned};
 use crate::enter;
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{World, authority};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, http_client);
+    both!(suite, http_client, learned);
 }
 
 const PROGRAM: &str = r#"
@@ -50,6 +50,23 @@ fn http_client(mode: Mode) {
         &fetch("https://evil.test/"),
         &["ConnectException", "UnresolvedAddress"],
     );
+}
+
+/// Its plain requests are seen by themselves.
+fn learned(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    let directory = compiled().display().to_string();
+    let options = format!(
+        "-Djavax.net.ssl.trustStore={directory}/trust.p12 -Djavax.net.ssl.trustStorePassword=changeit -cp {directory}"
+    );
+    let script = format!(
+        "java {options} Fetch https://good.test/ && java {options} Fetch http://good.test/bytes/5 && \
+         java {options} Fetch http://good.test/bytes/6"
+    );
+    let build = |jail: &Jail<'_>| jail.shell(&script);
+    let rules = ["GET http://good.test/bytes/", "https://good.test/"];
+    assert_learned(&world, &Jail::new(&world, mode), || {}, build, &rules);
 }
 
 /// The directory of the class and of a trust store with the one authority, made once.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::archive::{integrity, tarball};
-use super::assert_contrast;
+use super::{assert_contrast, assert_learned};
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{Reply, Site, World, give_away};
@@ -16,7 +16,7 @@ const PACKAGES: usize = 340;
 const CONNECTIONS: usize = 1000;
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, install, ci_of_a_large_tree, installing_without_publishing);
+    both!(suite, install, ci_of_a_large_tree, installing_without_publishing, learned);
 }
 
 fn npm<'w>(jail: &Jail<'w>) -> Jail<'w> {
@@ -68,6 +68,29 @@ fn installing_without_publishing(mode: Mode) {
     let direct = npm(&Jail::direct(&world, mode)).env("npm_config_registry", "https://npm.test/");
     direct.shell(&publish.replace("mkdir mine", "true"));
     assert!(registry.requests().iter().any(|request| request.method == "PUT"));
+}
+
+/// The tarball is on another host than the index.
+fn learned(mode: Mode) {
+    let world = World::new();
+    let registry = world.site("npm.test");
+    let files = world.site("files.npm.test");
+    publish(&registry, "small-package", "https://files.npm.test/small-package-1.0.0.tgz");
+    files.page("/small-package-1.0.0.tgz", Reply::ok(package("small-package")));
+    let jail = npm(&Jail::new(&world, mode)).env("npm_config_registry", "https://npm.test/");
+    let home = jail.home();
+    let clean = || {
+        for left in ["node_modules", ".npm", "package.json", "package-lock.json"] {
+            let path = home.join(left);
+            let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        }
+    };
+    let build = |jail: &Jail<'_>| jail.run(["npm", "install", "small-package"]);
+    assert_learned(&world, &jail, clean, build, &["https://files.npm.test/", "https://npm.test/"]);
+    // Where a rule opens TLS, what is learned says more.
+    let opened = jail.allow("https://npm.test/never/");
+    let rules = ["GET https://npm.test/small-package", "https://files.npm.test/"];
+    assert_learned(&world, &opened, clean, build, &rules);
 }
 
 /// Each tarball is two redirects away, and each request has a connection of its own.

@@ -4,14 +4,14 @@ use std::fs;
 use std::process::Command;
 
 use super::archive::sha256_hex;
-use super::assert_contrast;
+use super::{assert_contrast, assert_learned};
 use crate::jail::Jail;
 use crate::outcome::Outcome;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{Reply, Site, World};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, install, by_path);
+    both!(suite, install, by_path, learned);
 }
 
 const WHEEL: &str = "small_package-1.0-py3-none-any.whl";
@@ -54,6 +54,18 @@ fn by_path(mode: Mode) {
     let denied = pip_install(&jail, "pypi.test", "other-package");
     denied.assert_failure().assert_denied("http", "pypi.test", "path-not-allowed");
     assert_eq!(index.paths(), ["/simple/small-package/"]);
+}
+
+fn learned(mode: Mode) {
+    let world = World::new();
+    publish(&world);
+    let jail = Jail::new(&world, mode);
+    let build = |jail: &Jail<'_>| pip_install(jail, "pypi.test", "small-package");
+    assert_learned(&world, &jail, || {}, build, &["https://files.pypi.test/", "https://pypi.test/"]);
+    let opened = jail.allow("https://pypi.test/never/").allow("https://files.pypi.test/never/");
+    let wheel = format!("GET https://files.pypi.test/{WHEEL}");
+    let rules = [wheel.as_str(), "GET https://pypi.test/simple/small-package/"];
+    assert_learned(&world, &opened, || {}, build, &rules);
 }
 
 /// An index with one package, whose file is on another host.

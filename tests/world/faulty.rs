@@ -22,6 +22,10 @@ pub(crate) enum Fault {
     NeverEnds,
     /// Speaks only that long after the client has ended its side.
     AnswersLate(Duration),
+    /// Answers a request of HTTP before it has its body, which it then takes.
+    AnswersEarly,
+    /// Takes so much of a request of HTTP and hangs up.
+    HangsUpAfter(usize),
     /// Answers a request of HTTP after that long, as one that is far away.
     Distant(Duration),
 }
@@ -54,12 +58,18 @@ async fn misbehave(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
             }
         }
         Fault::Distant(pause) => {
-            let mut heard = Vec::new();
-            while !heard.ends_with(b"\r\n\r\n") {
-                heard.push(stream.read_u8().await?);
-            }
+            read_head(&mut stream).await?;
             tokio::time::sleep(pause).await;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await
+        }
+        Fault::AnswersEarly => {
+            read_head(&mut stream).await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?;
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(|_| ())
+        }
+        Fault::HangsUpAfter(length) => {
+            read_head(&mut stream).await?;
+            stream.read_exact(&mut vec![0; length]).await.map(|_| ())
         }
         Fault::AnswersLate(pause) => {
             let mut heard = Vec::new();
@@ -69,4 +79,12 @@ async fn misbehave(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
             stream.shutdown().await
         }
     }
+}
+
+async fn read_head(stream: &mut TcpStream) -> io::Result<()> {
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"\r\n\r\n") {
+        heard.push(stream.read_u8().await?);
+    }
+    Ok(())
 }

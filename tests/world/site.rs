@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::http::{self, Handler, Origin, Reply, Request};
+use super::meter::{Metered, Meters, Volume};
 use super::{http2, sockets};
 
 type Respond = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
@@ -32,7 +32,7 @@ struct State {
     fixed: Mutex<HashMap<String, Reply>>,
     respond: Mutex<Option<Arc<Respond>>>,
     requests: Mutex<Vec<Request>>,
-    connections: AtomicUsize,
+    meters: Meters,
 }
 
 impl Site {
@@ -66,7 +66,12 @@ impl Site {
 
     /// TCP connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::SeqCst)
+        self.state.meters.len()
+    }
+
+    /// What each connection to this port carried so far, TLS included.
+    pub(crate) fn carried(&self, port: u16) -> Vec<Volume> {
+        self.state.meters.of_port(port)
     }
 
     pub(crate) fn addresses(&self) -> [IpAddr; 2] {
@@ -86,19 +91,20 @@ impl Site {
 async fn accept(listener: TcpListener, state: Arc<State>, tls: Option<Arc<ServerConfig>>) {
     loop {
         let Ok((stream, client)) = listener.accept().await else { continue };
-        state.connections.fetch_add(1, Ordering::SeqCst);
-        tokio::spawn(converse(stream, client, state.clone(), tls.clone()));
+        let _ = stream.set_nodelay(true);
+        let Ok(server) = stream.local_addr() else { continue };
+        let stream = state.meters.watch(stream, server.port());
+        tokio::spawn(converse(stream, server, client, state.clone(), tls.clone()));
     }
 }
 
 async fn converse(
-    stream: TcpStream,
+    stream: Metered,
+    server: SocketAddr,
     client: SocketAddr,
     state: Arc<State>,
     tls: Option<Arc<ServerConfig>>,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let server = stream.local_addr()?;
     let Some(config) = tls else {
         return http::serve(stream, Origin { server, client, sni: None }, state).await;
     };

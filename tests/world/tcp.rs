@@ -19,6 +19,11 @@ impl Heard {
         self.0.lock().unwrap().len()
     }
 
+    /// Octets of each.
+    pub(crate) fn sizes(&self) -> Vec<u64> {
+        self.0.lock().unwrap().iter().map(|heard| heard.len() as u64).collect()
+    }
+
     pub(crate) fn contains(&self, bytes: &[u8]) -> bool {
         self.0.lock().unwrap().iter().any(|heard| heard.windows(bytes.len()).any(|window| window == bytes))
     }

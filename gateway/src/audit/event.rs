@@ -70,6 +70,10 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Kind; 8] =
+        [Kind::Dns, Kind::Tls, Kind::Http, Kind::Tcp, Kind::Udp, Kind::Icmp, Kind::Other, Kind::Unix];
+
     /// The word that stands in logs and events.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,6 +90,12 @@ impl Kind {
 }
 
 impl Event {
+    /// Octets that it takes while it waits, about.
+    pub(super) fn size(&self) -> usize {
+        let texts = [&self.name, &self.method, &self.url, &self.rule, &self.suggestion, &self.detail];
+        size_of::<Event>() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+
     /// Waits for the answer to who it was, if it was asked.
     pub(super) fn complete(&mut self) {
         if let Some(origin) = self.origin.take() {

@@ -4,43 +4,68 @@ use serde::Serialize;
 
 use super::{Event, printable};
 
-/// The keys of the JSON Lines log; absent when unknown.
+/// One line of the log: a decision. Keys are absent when unknown. Untrusted text is escaped and cut.
 #[derive(Serialize)]
-struct Line<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(crate) struct Line<'a> {
+    /// When it was decided, or for a connection when it began (RFC 3339).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     ts: String,
+    /// An id of the run.
     session: &'a str,
+    /// What came of it; `would-deny` in monitor mode.
+    #[cfg_attr(test, schemars(extend("enum" = crate::schema::verdicts())))]
     verdict: &'a str,
+    /// The layer that decided.
+    #[cfg_attr(test, schemars(extend("enum" = crate::schema::kinds())))]
     kind: &'a str,
+    /// The name that was judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// The address that the job sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     dst: Option<String>,
+    /// The port that the job sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    /// Of an HTTP request.
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
+    /// Of an HTTP request, without its query.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
+    /// Why it was denied, or what went wrong upstream.
+    #[cfg_attr(test, schemars(extend("enum" = crate::schema::reasons())))]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// The rule that would allow it.
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<String>,
+    /// More for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// The process, by its number in the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
+    /// Its executable.
     #[serde(skip_serializing_if = "Option::is_none")]
     exe: Option<String>,
+    /// Its command line, without what looks like a secret.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     args: Vec<String>,
+    /// The executables of its ancestors, the nearest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     parents: Vec<String>,
+    /// Octets that the host was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_up: Option<u64>,
+    /// Octets that the host sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_down: Option<u64>,
+    /// How long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
 }

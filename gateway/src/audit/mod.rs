@@ -1,7 +1,7 @@
 //! The audit log: one event a decision, written by a thread of its own.
 //!
 //! The network side only sends; nothing here calls back. A slow or full destination never stops a
-//! relay: events that find the queue full are counted, and the count is logged.
+//! relay: events wait in memory, and those that find no room there are counted, which fails the run.
 
 mod escape;
 mod event;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use dns::Outcome;
 pub use escape::{printable, shell_quoted, shell_word};
@@ -30,12 +30,17 @@ pub use sink::{FILE_COLUMNS, Format, LogError, Reports, Sinks};
 #[cfg(test)]
 pub(crate) use {json::line as json_line, text::line as text_line};
 
-/// How long the end of a run waits for the log's last lines.
+#[cfg(test)]
+pub(crate) use json::Line;
+
+/// How long the end of a run waits for the log to take a line.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits for a log that goes on taking lines.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// How often standard error without room is looked at.
 const RETRY: Duration = Duration::from_millis(50);
-/// Events that may wait for the writer.
-const QUEUE: usize = 16_384;
+/// Octets of events that may wait for the writer: more than a hundred thousand usual ones.
+const QUEUE: usize = 64 * 1024 * 1024;
 
 /// A handle for sending events; cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,7 +54,10 @@ struct Shared {
     blocked: AtomicBool,
     /// Nobody reads the events.
     silent: AtomicBool,
+    /// Octets of the events that wait.
     queued: AtomicUsize,
+    /// Events written.
+    written: AtomicU64,
     lost: AtomicU64,
     /// Whether the shortage of descriptors has been told.
     short: AtomicBool,
@@ -79,7 +87,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
     let (sender, receiver) = channel();
     let shared = Arc::<Shared>::default();
     shared.silent.store(sinks.is_silent(), Ordering::Relaxed);
-    let written = shared.clone();
+    let progress = shared.clone();
     let (alive, done) = channel();
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
         let _alive: Sender<()> = alive;
@@ -90,9 +98,11 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         while let Some(message) = next(&receiver, &mut sinks) {
             match message {
                 Message::Event(mut event) => {
+                    let size = event.size();
                     event.complete();
-                    written.queued.fetch_sub(1, Ordering::Relaxed);
                     sinks.event(&event);
+                    progress.queued.fetch_sub(size, Ordering::Relaxed);
+                    progress.written.fetch_add(1, Ordering::Relaxed);
                 }
                 Message::Notice(text) => sinks.notice(&text),
                 Message::End(told) => {
@@ -127,8 +137,9 @@ impl Audit {
         if self.is_silent() {
             return;
         }
-        if self.shared.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE {
-            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+        let size = event.size();
+        if self.shared.queued.fetch_add(size, Ordering::Relaxed) + size > QUEUE {
+            self.shared.queued.fetch_sub(size, Ordering::Relaxed);
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -184,8 +195,13 @@ impl Writer {
     pub fn finish(self, outcome: RunOutcome) -> Result<bool, LogError> {
         // The writer cannot be gone: it ends only on this message.
         let _ = self.audit.sender.send(Message::End(outcome));
-        if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            return Err(LogError::Stuck);
+        let written = || self.audit.shared.written.load(Ordering::Relaxed);
+        let (begun, mut before) = (Instant::now(), written());
+        while self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let now = written();
+            if std::mem::replace(&mut before, now) == now || begun.elapsed() > MOST_PATIENCE {
+                return Err(LogError::Stuck);
+            }
         }
         let written = self.thread.join().unwrap_or(Err(LogError::Panicked));
         match self.audit.shared.lost.load(Ordering::Relaxed) {

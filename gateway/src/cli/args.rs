@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::audit::Format;
 use crate::report::ReportFormat;
+use crate::schema::Subject;
 
 /// Run a CI job so that it can only talk to an allowlist.
 #[derive(Debug, Parser)]
@@ -31,6 +32,11 @@ pub(super) enum Command {
     /// Check a policy, or ask what it says
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Print the JSON Schema of what is written, or of a policy file
+    Schema {
+        /// Of what
+        subject: Subject,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +140,8 @@ pub(super) enum PolicyCommand {
     Learn(LearnArgs),
     /// Show which rules one policy has and another has not
     Diff(DiffArgs),
+    /// Print the JSON Schema of policy files, for editors
+    Schema,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ use policy::{Lint, Policy, PolicyBuilder, PolicyError, Position, Request, Scheme
 use super::args::{CheckArgs, ExplainArgs, PolicyCommand};
 use super::{Failure, answer, learn, sources};
 use crate::exit;
+use crate::schema::{Subject, schema};
 use crate::upstream::ParentProxies;
 
 pub(super) fn main(command: PolicyCommand) -> Result<u8, Failure> {
@@ -16,6 +17,7 @@ pub(super) fn main(command: PolicyCommand) -> Result<u8, Failure> {
         PolicyCommand::Explain(args) => explain(*args),
         PolicyCommand::Learn(args) => learn::main(&args),
         PolicyCommand::Diff(args) => learn::diff(&args),
+        PolicyCommand::Schema => answer(schema(Subject::Policy)).map(|()| 0),
     }
 }
 

@@ -7,6 +7,7 @@ mod budget;
 mod head;
 mod io;
 mod pool;
+mod record;
 mod serve;
 mod upstream;
 
@@ -31,10 +32,11 @@ use crate::audit::{Kind, Origin};
 use crate::upstream::{Destination, ProxyError};
 
 use activity::Busy;
-use body::{Body, Lease, Octets, Watched};
+use body::{Body, Lease, Watched};
 use budget::{Budget, TooMuch};
 use head::{Asked, Form};
 use pool::Acquired;
+use record::{Record, Sending, of_request, of_response};
 use upstream::{Unreached, Upstream, Way};
 
 pub use budget::Budgets;
@@ -161,15 +163,18 @@ impl Session {
         let budget = budget.filter(|_| mode == Mode::Enforce);
         let destination = self.way_through(&judged, &asked);
         let way = Way::new(&self.context, self.secure.as_ref(), destination, judged.verdict.ok());
-        match self.forward(request, &asked, &way, budget.clone(), report, busy).await {
+        let record = Record::of(report);
+        match self.forward(request, &asked, &way, budget.clone(), &record, busy).await {
             Ok(response) => response,
-            Err((mut report, mut unreached)) => {
+            Err(mut unreached) => {
                 if let Some(too_much) = budget.and_then(|budget| budget.exceeded()) {
                     unreached = (Reason::Limit, too_much.into());
                 }
                 let (reason, error) = unreached;
-                report.failed(reason, &*error);
-                failure(&asked, &report, &*error, version)
+                record.with(|report| {
+                    report.failed(reason, &*error);
+                    failure(&asked, report, &*error, version)
+                })
             }
         }
     }
@@ -209,55 +214,51 @@ impl Session {
         asked: &Asked,
         way: &Way<'_>,
         budget: Option<Arc<Budget>>,
-        report: Report,
+        record: &Record,
         busy: Busy,
-    ) -> Result<Response<Body>, (Report, Unreached)> {
+    ) -> Result<Response<Body>, Unreached> {
         let http2 = request.version() == Version::HTTP_2;
         let upgrade = asked.upgrade.then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         // A request without a body that changes nothing may be sent once more.
         let again = (body.is_end_stream() && parts.method.is_idempotent()).then(|| parts.clone());
-        let Acquired { mut upstream, used } = match self.acquire(way, http2).await {
-            Ok(acquired) => acquired,
-            Err(unreached) => return Err((report, unreached)),
-        };
-        let counters = upstream.is_http2().then(|| report.counters());
-        let held = (self.context.uploads.begin(), busy.activity().begin());
-        let body = body::outgoing(body, held, counters, budget);
-        let mut octets = Octets::from_now(upstream.counters.as_ref());
-        let mut answered = upstream.send(formed(Request::from_parts(parts, body), asked, &upstream)).await;
+        let Acquired { mut upstream, used } = self.acquire(way, http2).await?;
+        let counters = upstream.is_http2().then(|| record.counters());
+        let sending = Sending { record: record.clone(), unsent: upstream.unsent.clone() };
+        let held = (self.context.uploads.begin(), busy.activity().begin(), sending);
+        let body = body::outgoing(body, held, counters.clone(), budget);
+        upstream.counters.iter().for_each(|counters| record.count(counters.clone()));
+        let request = formed(Request::from_parts(parts, body), asked, &upstream);
+        counters.iter().for_each(|counters| counters.add_up(of_request(&request)));
+        let mut answered = upstream.send(request).await;
         // The other side closes idle connections at any time, also just as one is used again.
         if let (Err(error), true) = (&mut answered, used)
             && let Some(request) = error.take_message().or_else(|| again.map(without_body))
         {
-            upstream = match way.connect(http2).await {
-                Ok(upstream) => upstream,
-                Err(unreached) => return Err((report, unreached)),
-            };
-            octets = Octets::from_now(upstream.counters.as_ref());
+            upstream = way.connect(http2).await?;
+            upstream.counters.iter().for_each(|counters| record.count(counters.clone()));
             answered = upstream.send(formed(request, asked, &upstream)).await;
         }
         let mut response = match answered {
             // The job knows of no proxy, and cannot log in to one.
             Ok(response) if upstream.proxy.is_some() && unauthenticated(&response) => {
                 let refused = ProxyError::Refused(response.status().to_string());
-                return Err((report, (Reason::UpstreamFailed, refused.into())));
+                return Err((Reason::UpstreamFailed, refused.into()));
             }
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() => {
-                return Err((
-                    report,
-                    (Reason::UpstreamFailed, "the host changed the protocol unasked".into()),
-                ));
+                return Err((Reason::UpstreamFailed, "the host changed the protocol unasked".into()));
             }
             Ok(response) => response,
-            Err(error) => return Err((report, (Reason::UpstreamFailed, error.into_error().into()))),
+            Err(error) => return Err((Reason::UpstreamFailed, error.into_error().into())),
         };
+        let counters = upstream.is_http2().then(|| record.counters());
+        counters.iter().for_each(|counters| counters.add_down(of_response(&response)));
         if self.secure.is_some() {
             // An offer of HTTP/3, which the job cannot reach.
             response.headers_mut().remove(ALT_SVC);
         }
         let lease = self.keep(upstream, http2).await;
-        let watched = Watched::new(report, octets, lease, busy);
+        let watched = Watched { _record: record.clone(), counters, lease, busy };
         Ok(match (response.status(), upgrade) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(job)) => {
                 body::upgraded(response, job, watched, self.job.clone())

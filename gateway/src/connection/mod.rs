@@ -18,7 +18,7 @@ use policy::{Mode, Name, Policy, Reason};
 use tokio::net::TcpStream;
 
 use crate::audit::{Audit, Kind, Origin};
-use crate::relay::{Upload, Uploads, relay, reset, write_all};
+use crate::relay::{Upload, Uploads, relay, reset, send_all, write_all};
 use crate::sniff::authority::{Authority, Host};
 use crate::sniff::client_hello::ServerName;
 use crate::sniff::target::Target as HttpTarget;
@@ -155,7 +155,12 @@ impl Connection<'_> {
             Sniffed::Protocol(protocol, received) => self.speak(protocol, received).await,
             Sniffed::Malformed(why, received) => self.malformed(why, received).await,
             Sniffed::Limit(why, received) => self.too_much(why, received).await,
-            Sniffed::Broken => {}
+            // As with one that was only tried.
+            Sniffed::Broken if opaque || named => {}
+            Sniffed::Broken => {
+                let judged = self.target().opaque(policy);
+                self.refuse(Kind::Tcp, &judged, "reset before anything was said").await;
+            }
         }
     }
 
@@ -275,8 +280,7 @@ impl Connection<'_> {
                 return;
             }
         };
-        report.counters().add_up(received.len());
-        if write_all(&upstream, &received).await.is_err() {
+        if send_all(&upstream, &received, &report.counters()).await.is_err() {
             reset(&self.stream);
             return;
         }

@@ -6,7 +6,7 @@ use super::sniffing::{Sniffed, sniff};
 use super::{CUT, Connection, TENTATIVE, cut_head};
 use crate::audit::Kind;
 use crate::counters::Counters;
-use crate::relay::{Ended, relay, reset, write_all};
+use crate::relay::{Ended, relay, reset, send_all};
 use crate::sniff::Protocol;
 
 impl Connection<'_> {
@@ -38,9 +38,10 @@ impl Connection<'_> {
         let opening = self.open_opaquely(&upstream, received, &counters);
         let relayed = relay(&self.stream, &upstream, &counters, idle, opening, || drop(upload)).await;
         let Err(Ended::Refused(instead)) = relayed else { return };
-        // What is judged anew has a record of its own, and this one is kept only for bytes that came
-        // back. A connection that simply broke has no other.
-        if counters.down() == 0 && !matches!(instead, Sniffed::Quiet(_) | Sniffed::Broken) {
+        // What is judged anew has a record of its own, and this one is kept only for what was said on this
+        // connection. One that simply broke has no other.
+        let silent = counters.up() == 0 && counters.down() == 0;
+        if silent && !matches!(instead, Sniffed::Quiet(_) | Sniffed::Broken) {
             report.withdraw();
         }
         // An orderly end could complete for some servers what was sent so far.
@@ -67,8 +68,7 @@ impl Connection<'_> {
         let mut forwarded = 0;
         loop {
             let rest = received.get(forwarded..).unwrap_or_default();
-            counters.add_up(rest.len());
-            write_all(upstream, rest).await.map_err(|_| Sniffed::Broken)?;
+            send_all(upstream, rest, counters).await.map_err(|_| Sniffed::Broken)?;
             forwarded = received.len();
             self.stream.readable().await.map_err(|_| Sniffed::Broken)?;
             let sniffed = sniff(&self.stream, received, self.context.policy.limits(), TENTATIVE).await;
@@ -77,8 +77,7 @@ impl Connection<'_> {
                 Sniffed::Ended(all) if cut_head(&all) => return Err(Sniffed::Ended(all)),
                 Sniffed::Protocol(Protocol::Opaque, all) | Sniffed::Ended(all) => {
                     let rest = all.get(forwarded..).unwrap_or_default();
-                    counters.add_up(rest.len());
-                    return write_all(upstream, rest).await.map_err(|_| Sniffed::Broken);
+                    return send_all(upstream, rest, counters).await.map_err(|_| Sniffed::Broken);
                 }
                 instead => return Err(instead),
             }

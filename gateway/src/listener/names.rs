@@ -29,17 +29,36 @@ impl OnDatagram for Questions {
 
     fn handle(&self, socket: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, query: &[u8]) {
         let whose = || self.who.sent(datagram.peer, datagram.original_dst);
-        if let Some(answered) = self.dns.answer_now(query, datagram.original_dst, Transport::Udp) {
-            let origin = answered.record.is_some().then(whose).flatten();
-            return finish(socket, datagram, answered, origin, &self.audit, || self.uploads.begin());
-        }
+        let record = match self.dns.answer_now(query, datagram.original_dst, Transport::Udp) {
+            Ok(answered) => {
+                let origin = answered.record.is_some().then(whose).flatten();
+                return finish(socket, datagram, answered, origin, &self.audit, || self.uploads.begin());
+            }
+            Err(record) => *record,
+        };
         let (origin, upload) = (whose(), self.uploads.begin());
-        let (socket, dns, audit, query) =
-            (socket.clone(), self.dns.clone(), self.audit.clone(), query.to_vec());
+        let mut unanswered = Unanswered { audit: self.audit.clone(), event: Some(event(record)) };
+        unanswered.event.iter_mut().for_each(|event| event.origin.clone_from(&origin));
+        let (socket, dns, query) = (socket.clone(), self.dns.clone(), query.to_vec());
         tokio::spawn(async move {
             let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
-            finish(&socket, datagram, answered, origin, &audit, || upload);
+            unanswered.event = None;
+            finish(&socket, datagram, answered, origin, &unanswered.audit, || upload);
         });
+    }
+}
+
+/// The event of a question that the end of the run overtakes.
+struct Unanswered {
+    audit: Audit,
+    event: Option<Event>,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.take() {
+            self.audit.record(event);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::counters::Counters;
 
 /// Octets in one direction after which a stream is spliced: below, two descriptors for a pipe are
 /// not worth it.
-const BULK: u64 = 1024 * 1024;
+const BULK: usize = 1024 * 1024;
 /// Octets read at once, and the most that is kept when the other side takes nothing. Long streams do
 /// not pass through here.
 const SCRATCH: usize = 64 * 1024;
@@ -58,11 +58,12 @@ pub async fn relay<T>(
     let moved = Moved::new();
     let up = async {
         opening.await.map_err(Ended::Refused)?;
-        let result = pump(job, upstream, counters.up_cell(), &moved).await;
+        let result = pump(job, upstream, Direction::Up(counters), &moved).await;
         sent();
         result.map_err(|_| Ended::Broke)
     };
-    let down = async { pump(upstream, job, counters.down_cell(), &moved).await.map_err(|_| Ended::Broke) };
+    let down =
+        async { pump(upstream, job, Direction::Down(counters), &moved).await.map_err(|_| Ended::Broke) };
     let both = async { tokio::try_join!(up, down).map(|_| ()) };
     let result = tokio::select! {
         result = both => result,
@@ -107,24 +108,49 @@ impl Moved {
     }
 }
 
-async fn pump(from: &TcpStream, to: &TcpStream, count: &AtomicU64, moved: &Moved) -> io::Result<()> {
-    let mut begun = count.load(Ordering::Relaxed);
+/// Whose octets are relayed. They are counted where the host is: on their way up when they are sent, on
+/// their way down when they come.
+#[derive(Clone, Copy)]
+enum Direction<'c> {
+    Up(&'c Counters),
+    Down(&'c Counters),
+}
+
+impl Direction<'_> {
+    fn read(self, octets: usize) {
+        if let Direction::Down(counters) = self {
+            counters.add_down(octets);
+        }
+    }
+
+    fn written(self, octets: usize) {
+        if let Direction::Up(counters) = self {
+            counters.add_up(octets);
+        }
+    }
+}
+
+async fn pump(from: &TcpStream, to: &TcpStream, direction: Direction<'_>, moved: &Moved) -> io::Result<()> {
+    let mut carried = 0;
     loop {
         from.readable().await?;
-        let step = SCRATCH_BUFFER.with_borrow_mut(|scratch| carry(from, to, count, scratch))?;
-        match step {
+        let step = SCRATCH_BUFFER.with_borrow_mut(|scratch| carry(from, to, direction, scratch))?;
+        carried += match step {
             Step::Blocked => continue,
-            Step::Carried => {}
-            Step::Left(rest) => write_all(to, &rest).await?,
+            Step::Carried(octets) => octets,
+            Step::Left(rest) => {
+                write(to, &rest, |octets| direction.written(octets)).await?;
+                rest.len()
+            }
             Step::Ended => return end(to),
-        }
+        };
         moved.now();
-        if count.load(Ordering::Relaxed) - begun >= BULK {
+        if carried >= BULK {
             // Without descriptors for a pipe the copy goes on, and asks again later.
             if let Ok(pipe) = Pipe::new() {
-                return bulk::splice(from, to, count, moved, pipe).await;
+                return bulk::splice(from, to, direction, moved, pipe).await;
             }
-            begun = count.load(Ordering::Relaxed);
+            carried = 0;
         }
     }
 }
@@ -139,41 +165,56 @@ fn end(to: &TcpStream) -> io::Result<()> {
 enum Step {
     /// Nothing was there.
     Blocked,
-    /// All that was there is on its way.
-    Carried,
+    /// So many octets, all that were there, are on their way.
+    Carried(usize),
     /// This much the other side did not take yet.
     Left(Vec<u8>),
     /// The sender has ended.
     Ended,
 }
 
-fn carry(from: &TcpStream, to: &TcpStream, count: &AtomicU64, scratch: &mut [u8]) -> io::Result<Step> {
+fn carry(from: &TcpStream, to: &TcpStream, direction: Direction<'_>, scratch: &mut [u8]) -> io::Result<Step> {
     let length = match from.try_read(scratch) {
         Ok(0) => return Ok(Step::Ended),
         Ok(length) => length,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::Blocked),
         Err(error) => return Err(error),
     };
-    count.fetch_add(length as u64, Ordering::Relaxed);
+    direction.read(length);
     let mut written = 0;
     while written < length {
         match to.try_write(&scratch[written..length]) {
-            Ok(octets) => written += octets,
+            Ok(octets) => {
+                direction.written(octets);
+                written += octets;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Ok(Step::Left(scratch[written..length].to_vec()));
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Step::Carried)
+    Ok(Step::Carried(length))
 }
 
 /// Writes everything, waiting as long as it takes.
-pub(crate) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_all(to: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    write(to, bytes, |_| {}).await
+}
+
+/// The same to a host, and counts what it was sent.
+pub(crate) async fn send_all(to: &TcpStream, bytes: &[u8], counters: &Counters) -> io::Result<()> {
+    write(to, bytes, |octets| counters.add_up(octets)).await
+}
+
+async fn write(to: &TcpStream, mut bytes: &[u8], written: impl Fn(usize)) -> io::Result<()> {
     while !bytes.is_empty() {
         to.writable().await?;
         match to.try_write(bytes) {
-            Ok(octets) => bytes = &bytes[octets..],
+            Ok(octets) => {
+                written(octets);
+                bytes = &bytes[octets..];
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

@@ -179,8 +179,9 @@ impl Shared {
 }
 
 fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
-    shared.counters.add_up(payload.len());
     shared.touch();
     // A full queue loses datagrams, as anywhere on a network; a refusal shows on the next receive.
-    let _ = upstream.try_send(payload);
+    if upstream.try_send(payload).is_ok() {
+        shared.counters.add_up(payload.len());
+    }
 }

@@ -11,28 +11,41 @@ use super::ledger::Activity;
 use super::program::Who;
 use super::traffic::Traffic;
 
+/// What a run talked to.
 #[derive(Serialize)]
-struct Report<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(crate) struct Report<'a> {
+    /// Whether denials were enforced.
+    #[cfg_attr(test, schemars(extend("enum" = ["enforce", "monitor"])))]
     mode: &'a str,
+    /// When the run began (RFC 3339).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     started: String,
+    /// How long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
     /// The exit status of cijail-net.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u8>,
+    /// The exit status of the command; absent if cijail-net failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     command_status: Option<u8>,
+    /// Each with what there was of it. Questions for a name are left out where it was then talked to.
     destinations: Vec<Row<'a>>,
+    /// The same by who did it.
     programs: Vec<Program<'a>>,
+    /// Rules that decided nothing.
     unused_rules: Vec<Cow<'a, str>>,
 }
 
 /// A program with its destinations. Keys are those of events where they mean the same.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 struct Program<'a> {
-    /// Absent if nobody saw which program it was.
+    /// Its executable; absent if nobody saw which program it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     exe: Option<&'a str>,
+    /// The executables of its ancestors, the nearest first.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     parents: &'a [String],
     /// Of its first process.
@@ -41,27 +54,46 @@ struct Program<'a> {
     /// Of its first process.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     args: &'a [String],
+    /// What it talked to.
     destinations: Vec<Row<'a>>,
 }
 
-/// Keys are those of events where they mean the same.
+/// A destination. Keys are those of events where they mean the same.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 struct Row<'a> {
+    /// A name, or an address.
     host: &'a str,
+    /// Absent for DNS questions.
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    /// The layer that decided.
+    #[cfg_attr(test, schemars(extend("enum" = crate::schema::kinds())))]
     kind: &'a str,
+    /// Events that were allowed.
     allowed: u64,
+    /// Events that were denied.
     denied: u64,
+    /// Events that would have been denied in enforce mode.
     would_deny: u64,
+    /// Octets that the host was sent.
     bytes_up: u64,
+    /// Octets that the host sent.
     bytes_down: u64,
+    /// When it was first wanted (RFC 3339).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     first: String,
+    /// When it was last there (RFC 3339).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     last: String,
+    /// The rule that decided last.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
+    /// Why it was denied last, or what went wrong upstream.
+    #[cfg_attr(test, schemars(extend("enum" = crate::schema::reasons())))]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// The rule that would allow it.
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<&'a str>,
 }

@@ -31,6 +31,8 @@ use traffic::Traffic;
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
+#[cfg(test)]
+pub(crate) use json::Report as JsonReport;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

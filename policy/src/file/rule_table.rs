@@ -6,26 +6,12 @@ use std::sync::Arc;
 use ipnet::Ipv6Net;
 use toml::de::{DeTable, DeValue};
 
-use super::{Reader, Value};
+use super::{Reader, Value, keys};
 use crate::builder::MAX_RULES;
 use crate::rule::{Subject, split_port_text};
 use crate::settings::WILDCARD_NAMES;
 use crate::wildcard::takes_max_names;
 use crate::{Effect, Origin, Rule, Scheme};
-
-const KEYS: [&str; 11] = [
-    "host",
-    "ports",
-    "scheme",
-    "methods",
-    "paths",
-    "allow-private",
-    "max-names",
-    "max-upload",
-    "client-cert",
-    "effect",
-    "note",
-];
 
 /// The parts of one table; lists are empty where the key is absent.
 struct Parts {
@@ -49,7 +35,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn rule_table(&mut self, value: &Value<'t>, table: &DeTable<'t>) {
-        self.keys(table, &KEYS);
+        self.keys(table, &keys::RULE);
         let Some(host) = table.get("host") else {
             return self.error(value.span(), "a rule needs a host: add host = \"example.com\"".into(), None);
         };

@@ -4,22 +4,20 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use super::keys::{self, Table, Takes};
 use super::{Reader, Value};
 use crate::Resolver;
-use crate::settings::{Answers, WILDCARD_NAMES};
-
-/// Octets that may be looked at before a verdict.
-const SNIFF_BYTES: (usize, usize) = (4 * 1024, 1024 * 1024);
+use crate::settings::Answers;
 
 impl<'t> Reader<'_, 't> {
     /// Reports keys that mean nothing.
-    pub(super) fn keys(&mut self, table: &DeTable<'t>, known: &[&str]) {
+    pub(super) fn keys(&mut self, table: &DeTable<'t>, known: &Table) {
         for (key, _) in table {
             let name = key.get_ref().as_ref();
-            if !known.contains(&name) {
-                let hint = match nearest(name, known.iter().copied()) {
+            if known.key(name).is_none() {
+                let hint = match nearest(name, known.names()) {
                     Some(near) => format!("did you mean {near}?"),
-                    None => format!("known here: {}", known.join(", ")),
+                    None => format!("known here: {}", known.names().collect::<Vec<_>>().join(", ")),
                 };
                 self.error(key.span(), format!("unknown key: {hint}"), Some(name));
             }
@@ -28,7 +26,7 @@ impl<'t> Reader<'_, 't> {
 
     pub(super) fn dns(&mut self, value: &Value<'t>) {
         let Some(table) = self.table(value, "dns") else { return };
-        self.keys(table, &["answers", "resolvers", "ttl-min", "ttl-max"]);
+        self.keys(table, &keys::DNS);
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "answers" => self.answers(value),
@@ -55,53 +53,45 @@ impl<'t> Reader<'_, 't> {
 
     pub(super) fn limits(&mut self, value: &Value<'t>) {
         let Some(table) = self.table(value, "limits") else { return };
-        self.keys(
-            table,
-            &[
-                "connections",
-                "sniff-bytes",
-                "sniff-timeout",
-                "connect-timeout",
-                "idle-timeout",
-                "udp-flows",
-                "udp-idle-timeout",
-                "pins",
-                "dns-inflight",
-                "wildcard-names",
-            ],
-        );
+        self.keys(table, &keys::LIMITS);
         for (key, value) in table {
-            let key = key.get_ref().as_ref();
-            if key.ends_with("-timeout") {
-                let Some(time) = self.duration(value, Duration::from_millis(1)) else { continue };
-                let limits = &mut self.draft.limits;
-                match key {
-                    "sniff-timeout" => limits.sniff_timeout = time,
-                    "connect-timeout" => limits.connect_timeout = time,
-                    "idle-timeout" => limits.idle_timeout = time,
-                    "udp-idle-timeout" => limits.udp_idle_timeout = time,
-                    _ => {}
+            let Some(key) = keys::LIMITS.key(key.get_ref()) else { continue };
+            match key.takes {
+                Takes::Number(least, most) => {
+                    if let Some(number) = self.number(value, (least, most)) {
+                        self.limit(key.name, number);
+                    }
                 }
-                continue;
+                _ => {
+                    if let Some(time) = self.duration(value, Duration::from_millis(1)) {
+                        self.patience(key.name, time);
+                    }
+                }
             }
-            let range = match key {
-                "sniff-bytes" => SNIFF_BYTES,
-                "wildcard-names" => WILDCARD_NAMES,
-                _ => (1, 1 << 24),
-            };
-            let known = ["connections", "sniff-bytes", "udp-flows", "pins", "dns-inflight", "wildcard-names"]
-                .contains(&key);
-            let Some(number) = known.then(|| self.number(value, range)).flatten() else { continue };
-            let limits = &mut self.draft.limits;
-            match key {
-                "connections" => limits.connections = number,
-                "sniff-bytes" => limits.sniff_bytes = number,
-                "udp-flows" => limits.udp_flows = number,
-                "pins" => limits.pins = number,
-                "dns-inflight" => limits.dns_inflight = number,
-                "wildcard-names" => limits.wildcard_names = number,
-                _ => {}
-            }
+        }
+    }
+
+    fn limit(&mut self, key: &str, number: usize) {
+        let limits = &mut self.draft.limits;
+        match key {
+            "connections" => limits.connections = number,
+            "sniff-bytes" => limits.sniff_bytes = number,
+            "udp-flows" => limits.udp_flows = number,
+            "pins" => limits.pins = number,
+            "dns-inflight" => limits.dns_inflight = number,
+            "wildcard-names" => limits.wildcard_names = number,
+            _ => {}
+        }
+    }
+
+    fn patience(&mut self, key: &str, time: Duration) {
+        let limits = &mut self.draft.limits;
+        match key {
+            "sniff-timeout" => limits.sniff_timeout = time,
+            "connect-timeout" => limits.connect_timeout = time,
+            "idle-timeout" => limits.idle_timeout = time,
+            "udp-idle-timeout" => limits.udp_idle_timeout = time,
+            _ => {}
         }
     }
 

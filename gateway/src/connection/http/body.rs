@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use super::Failed;
 use super::activity::Busy;
 use super::budget::Budget;
+use super::record::{Record, Sending, of_fields};
 use super::upstream::Upstream;
-use crate::connection::report::Report;
 use crate::connection::tls::Interception;
 use crate::counters::Counters;
 use crate::relay::{Upload, reset};
@@ -25,11 +25,11 @@ use crate::relay::{Upload, reset};
 /// A body of either direction.
 pub(super) type Body = UnsyncBoxBody<Bytes, Failed>;
 
-/// A request's body on its way up; the job's end waits for what is `held` until then. Its octets are counted in `counters`, and
-/// it breaks off before `budget` is exceeded.
+/// A request's body on its way up; the job's end waits for what is `held` until then, and so does the
+/// record. Its octets are counted in `counters`, and it breaks off before `budget` is exceeded.
 pub(super) fn outgoing(
     body: Incoming,
-    held: (Upload, Busy),
+    held: (Upload, Busy, Sending),
     counters: Option<Arc<Counters>>,
     budget: Option<Arc<Budget>>,
 ) -> Body {
@@ -55,10 +55,7 @@ pub(super) fn full(text: Bytes) -> Body {
 /// reset: a body that the end of the connection ends would look complete. Streams of HTTP/2 need no such
 /// help.
 pub(super) fn watched(body: Incoming, watched: Watched, job: Option<Arc<TcpStream>>) -> Body {
-    let count = match watched.octets {
-        Octets::OfBodies => Some(Count { counters: watched.report.counters(), add: Counters::add_down }),
-        Octets::OfConnection { .. } => None,
-    };
+    let count = watched.counters.clone().map(|counters| Count { counters, add: Counters::add_down });
     Held { body, _held: watched, count, job }.map_err(Failed::from).boxed_unsync()
 }
 
@@ -86,32 +83,13 @@ pub(super) fn upgraded(
     response.map(|_| empty())
 }
 
-/// Which octets a record counts.
-pub(super) enum Octets {
-    /// Those of the upstream connection since the request, heads and framing included.
-    OfConnection { counters: Arc<Counters>, up: u64, down: u64 },
-    /// Those of the bodies: the connection has other requests as well.
-    OfBodies,
-}
-
-impl Octets {
-    /// Counts from here on, if the connection is the request's alone.
-    pub(super) fn from_now(connection: Option<&Arc<Counters>>) -> Octets {
-        match connection {
-            Some(counters) => {
-                Octets::OfConnection { counters: counters.clone(), up: counters.up(), down: counters.down() }
-            }
-            None => Octets::OfBodies,
-        }
-    }
-}
-
-/// What ends with a response: its record, and perhaps the use of its connection.
+/// What ends with a response: its part of the record, and perhaps the use of its connection.
 pub(super) struct Watched {
-    report: Report,
-    octets: Octets,
-    lease: Option<Lease>,
-    busy: Busy,
+    pub(super) _record: Record,
+    /// Where its octets are counted, if they are counted by themselves.
+    pub(super) counters: Option<Arc<Counters>>,
+    pub(super) lease: Option<Lease>,
+    pub(super) busy: Busy,
 }
 
 /// A connection that goes back to its pool.
@@ -120,19 +98,8 @@ pub(super) struct Lease {
     pub(super) interception: Arc<Interception>,
 }
 
-impl Watched {
-    pub(super) fn new(report: Report, octets: Octets, lease: Option<Lease>, busy: Busy) -> Watched {
-        Watched { report, octets, lease, busy }
-    }
-}
-
 impl Drop for Watched {
     fn drop(&mut self) {
-        if let Octets::OfConnection { counters, up, down } = &self.octets {
-            let totals = self.report.counters();
-            totals.add_up((counters.up() - up) as usize);
-            totals.add_down((counters.down() - down) as usize);
-        }
         if let Some(Lease { upstream, interception }) = self.lease.take() {
             interception.pool.put(upstream);
         }
@@ -164,8 +131,8 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         match (&frame, &self.count, &self.job) {
             (Poll::Ready(Some(Ok(frame))), Some(count), _) => {
-                let octets = frame.data_ref().map_or(0, Bytes::len);
-                (count.add)(&count.counters, octets);
+                let trailers = frame.trailers_ref().map_or(0, of_fields);
+                (count.add)(&count.counters, frame.data_ref().map_or(trailers, Bytes::len));
             }
             (Poll::Ready(Some(Err(_))), _, Some(job)) => reset(job),
             _ => {}

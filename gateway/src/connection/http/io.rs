@@ -10,8 +10,6 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::counters::Counters;
-
 /// The job's stream, whose first bytes were read for sniffing. It is shared with whoever may have to
 /// reset it.
 pub(in crate::connection) struct Prefixed {
@@ -83,17 +81,8 @@ pub(super) trait Observer: Unpin {
     fn read(&self, octets: usize);
     /// So many octets were written.
     fn written(&self, octets: usize);
-}
-
-/// The octets of a connection to a host, heads and framing included.
-impl Observer for Arc<Counters> {
-    fn read(&self, octets: usize) {
-        self.add_down(octets);
-    }
-
-    fn written(&self, octets: usize) {
-        self.add_up(octets);
-    }
+    /// All that was to be written has been.
+    fn flushed(&self) {}
 }
 
 /// A stream that somebody observes.
@@ -132,8 +121,11 @@ impl<S: AsyncWrite + Unpin, O: Observer> AsyncWrite for Observed<S, O> {
         Poll::Ready(Ok(length))
     }
 
+    /// Whoever writes asks for it when nothing is left to write.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.observer.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

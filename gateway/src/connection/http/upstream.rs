@@ -1,7 +1,7 @@
 //! The connections that requests are sent on over.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::body::Body;
 use super::io::Observed;
+use super::record::{Ledger, Unsent};
 use super::{Failed, MAX_BUFFER, MAX_HEADERS};
 use crate::connection::Context;
 use crate::connection::tls::Secure;
@@ -29,6 +30,8 @@ pub(crate) struct Upstream {
     pub(super) proxy: Option<HttpProxy>,
     /// Octets of HTTP/1; those of HTTP/2 belong to several requests.
     pub(super) counters: Option<Arc<Counters>>,
+    /// Records that wait for the last octets of HTTP/1.
+    pub(super) unsent: Weak<Unsent>,
     sender: Sender,
 }
 
@@ -110,19 +113,20 @@ impl Upstream {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let counters = Arc::new(Counters::default());
+        let ledger = Ledger::default();
+        let (counters, unsent) = (Some(ledger.counters.clone()), Arc::downgrade(&ledger.unsent));
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
-            .handshake(TokioIo::new(Observed::new(stream, counters.clone())))
+            .handshake(TokioIo::new(Observed::new(stream, ledger)))
             .await
             .map_err(|error| (Reason::UpstreamFailed, error.into()))?;
         tokio::spawn(async move {
             // The request that it breaks under tells.
             let _ = connection.with_upgrades().await;
         });
-        Ok(Upstream { whom, proxy: None, counters: Some(counters), sender: Sender::Http1(sender) })
+        Ok(Upstream { whom, proxy: None, counters, unsent, sender: Sender::Http1(sender) })
     }
 
     async fn http2<S>(stream: S, whom: Whom) -> Result<Upstream, Unreached>
@@ -139,7 +143,8 @@ impl Upstream {
             // The requests that it breaks under tell.
             let _ = connection.await;
         });
-        Ok(Upstream { whom, proxy: None, counters: None, sender: Sender::Http2(sender) })
+        let (counters, unsent) = (None, Weak::new());
+        Ok(Upstream { whom, proxy: None, counters, unsent, sender: Sender::Http2(sender) })
     }
 
     /// Waits until it takes a request; `false` if it never will.
@@ -180,6 +185,7 @@ impl Upstream {
             whom: self.whom.clone(),
             proxy: self.proxy.clone(),
             counters: None,
+            unsent: Weak::new(),
             sender: Sender::Http2(sender.clone()),
         })
     }

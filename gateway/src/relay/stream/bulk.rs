@@ -4,7 +4,6 @@
 //! bytes do, and have the receiver woken as often.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use netns::{Pipe, set_low_water};
@@ -12,7 +11,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::{Moved, end};
+use super::{Direction, Moved, end};
 
 /// Octets of a batch.
 const BATCH: i32 = 256 * 1024;
@@ -31,7 +30,7 @@ const STREAKS: std::ops::RangeInclusive<u32> = 2..=256;
 pub(super) async fn splice(
     from: &TcpStream,
     to: &TcpStream,
-    count: &AtomicU64,
+    direction: Direction<'_>,
     moved: &Moved,
     mut pipe: Pipe,
 ) -> io::Result<()> {
@@ -40,20 +39,22 @@ pub(super) async fn splice(
         readable(from, &mut pace).await?;
         let length = match from.try_io(Interest::READABLE, || pipe.fill(from)) {
             Ok(0) => return end(to),
-            Ok(length) => length as u64,
+            Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
         };
-        count.fetch_add(length, Ordering::Relaxed);
+        direction.read(length);
         while pipe.held() > 0 {
             to.writable().await?;
             match to.try_io(Interest::WRITABLE, || pipe.drain(to)) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
+                Ok(length) => direction.written(length),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
         moved.now();
-        if pace.moved(length, Instant::now()) == Change::Batches && set_low_water(from, BATCH).is_err() {
+        if pace.moved(length as u64, Instant::now()) == Change::Batches && set_low_water(from, BATCH).is_err()
+        {
             pace.unfilled(Instant::now());
         }
     }
