@@ -45,6 +45,7 @@ mod report;
 mod requests;
 mod sandbox;
 mod self_test;
+mod sets;
 mod stderr;
 mod tampering;
 mod threat_model;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         tampering::add,
         leaks::add,
         learn::add,
+        sets::add,
         last_words::add,
         wildcards::add,
         endurance::add,

@@ -42,8 +42,8 @@ const MOST_DESTINATIONS: usize = 10_000;
 pub struct Summary {
     mode: Mode,
     destinations: BTreeMap<Destination, Traffic>,
-    /// Every rule, in the order of the policy.
-    rules: Vec<String>,
+    /// Every rule, in the order of the policy, with the set that it is of.
+    rules: Vec<(String, Option<String>)>,
     used: BTreeSet<String>,
 }
 
@@ -77,7 +77,11 @@ impl Summary {
         Summary {
             mode: policy.mode(),
             destinations: BTreeMap::new(),
-            rules: policy.rules().iter().map(|rule| rule.text().to_owned()).collect(),
+            rules: policy
+                .rules()
+                .iter()
+                .map(|rule| (rule.text().to_owned(), rule.set().map(str::to_owned)))
+                .collect(),
             used: BTreeSet::new(),
         }
     }
@@ -117,9 +121,15 @@ impl Summary {
         self.destinations.iter().filter(is_shown)
     }
 
-    /// Rules that decided nothing.
+    /// Rules that decided nothing; of a set that decided nothing its name, once.
     fn unused(&self) -> impl Iterator<Item = &str> {
-        self.rules.iter().filter(|rule| !self.used.contains(*rule)).map(String::as_str)
+        let used = |(rule, _): &&(String, Option<String>)| self.used.contains(rule);
+        let mut told: BTreeSet<&str> =
+            self.rules.iter().filter(used).filter_map(|(_, set)| set.as_deref()).collect();
+        self.rules.iter().filter(move |rule| !used(rule)).filter_map(move |(rule, set)| match set {
+            Some(set) => told.insert(set).then_some(set.as_str()),
+            None => Some(rule.as_str()),
+        })
     }
 
     /// Destinations of which something was denied, or would have been.
