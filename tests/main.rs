@@ -48,6 +48,7 @@ mod requests;
 mod sandbox;
 mod schemas;
 mod self_test;
+mod sets;
 mod stderr;
 mod story;
 mod tampering;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         leaks::add,
         learn::add,
         story::add,
+        sets::add,
         last_words::add,
         wildcards::add,
         endurance::add,

@@ -5,7 +5,9 @@ mod doctor;
 mod learn;
 mod policy;
 mod run;
+mod sets;
 mod sources;
+mod write;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use crate::engine::Policy;
 use crate::error::{PolicyError, PolicyErrors};
 use crate::file;
 use crate::rule::is_method_list;
+use crate::set::{self, ReadSet, Reference, Set, SetFile};
 use crate::settings::{DnsSettings, Limits, Mode};
 use crate::{Effect, Name, Origin, Position, Resolver, Rule};
 
@@ -34,6 +35,8 @@ pub(crate) struct Draft {
     pub(crate) dns: DnsSettings,
     pub(crate) limits: Limits,
     pub(crate) errors: Vec<PolicyError>,
+    /// Those of policy files, each with its name and the file.
+    pub(crate) sets: Vec<(String, Arc<str>, Set)>,
 }
 
 impl PolicyBuilder {
@@ -42,26 +45,58 @@ impl PolicyBuilder {
         PolicyBuilder::default()
     }
 
-    /// Adds a policy file; `name` is what origins and errors call it.
+    /// Adds a policy file that has no sets in files of their own; `name` is what origins and errors
+    /// call it.
     pub fn add_file(&mut self, name: &str, bytes: &[u8]) {
+        self.add_file_with(name, bytes, &mut |_: SetFile<'_>| Err("no file can be read here".to_owned()));
+    }
+
+    /// Adds a policy file; `read` is asked for the files of its sets.
+    pub fn add_file_with(&mut self, name: &str, bytes: &[u8], read: &mut ReadSet<'_>) {
         let source: Arc<str> = name.into();
-        if bytes.len() > MAX_POLICY_BYTES {
-            let message = format!(
-                "the file has {} octets, a policy at most {MAX_POLICY_BYTES}: split it, or use wildcards and address ranges",
-                bytes.len()
-            );
-            return self.draft.error(&source, None, message, None);
+        if let Some(text) = self.draft.utf8(&source, bytes) {
+            file::read(&mut self.draft, &source, text, read);
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => file::read(&mut self.draft, &source, text),
-            Err(error) => {
-                let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-                let bad = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
-                let line = good.matches('\n').count() + 1;
-                let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-                let message = format!("byte 0x{bad:02x} is not UTF-8: save the file as UTF-8 text");
-                self.draft.error(&source, Some(Position { line, column }), message, None);
+    }
+
+    /// Allows what the set says that `reference` names, as `--allow-set` has it: `NAME` or `NAME:PORT`,
+    /// with `/udp` for UDP. The name is one of the policy files that were added before, or one that
+    /// the program knows; `source` is what errors call where it stands.
+    pub fn add_allow_set(&mut self, source: &str, reference: &str, read: &mut ReadSet<'_>) {
+        let origin = Origin::option(source);
+        let parsed = match Reference::parse(reference.strip_prefix('@').unwrap_or(reference)) {
+            Ok(parsed) => parsed,
+            Err((_, kind)) => {
+                return self.draft.error(&source.into(), None, kind.to_string(), Some(reference));
             }
+        };
+        let mut sets = std::mem::take(&mut self.draft.sets);
+        let mut named = sets.iter_mut().filter(|(name, ..)| name == parsed.name);
+        let found = match (named.next(), named.next()) {
+            (Some((_, file, _)), Some((_, other, _))) => {
+                Err(format!("{file} and {other} both have this set"))
+            }
+            (Some((.., set)), None) => {
+                set.take(&mut self.draft, parsed, Effect::Allow, &origin);
+                Ok(())
+            }
+            (None, _) => match self.draft.known_set(parsed.name, read) {
+                Ok(mut set) => {
+                    set.take(&mut self.draft, parsed, Effect::Allow, &origin);
+                    Ok(())
+                }
+                Err(why) => Err(why.unwrap_or_else(|| {
+                    let near = file::nearest(parsed.name, sets.iter().map(|(name, ..)| name.as_str()));
+                    match near {
+                        Some(near) => format!("there is no such set: did you mean {near}?"),
+                        None => "there is no such set: add it under [sets] in a policy file".to_owned(),
+                    }
+                })),
+            },
+        };
+        self.draft.sets = sets;
+        if let Err(message) = found {
+            self.draft.error(&source.into(), None, message, Some(reference));
         }
     }
 
@@ -136,7 +171,7 @@ impl PolicyBuilder {
 
     /// The policy, or everything that is wrong with its sources.
     pub fn build(self) -> Result<Policy, PolicyErrors> {
-        let Draft { rules, mode, mut dns, limits, errors } = self.draft;
+        let Draft { rules, mode, mut dns, limits, errors, .. } = self.draft;
         if let Some(errors) = PolicyErrors::new(errors) {
             return Err(errors);
         }
@@ -157,6 +192,40 @@ impl Draft {
     ) {
         let words = words.map(str::to_owned);
         self.errors.push(PolicyError { source: Arc::clone(source), position, message, words });
+    }
+
+    /// A source as text; what is wrong with it is noted.
+    pub(crate) fn utf8<'b>(&mut self, source: &Arc<str>, bytes: &'b [u8]) -> Option<&'b str> {
+        if bytes.len() > MAX_POLICY_BYTES {
+            let message = format!(
+                "the file has {} octets, a policy at most {MAX_POLICY_BYTES}: split it, or use wildcards and address ranges",
+                bytes.len()
+            );
+            self.error(source, None, message, None);
+            return None;
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+                let bad = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+                let line = good.matches('\n').count() + 1;
+                let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                let message = format!("byte 0x{bad:02x} is not UTF-8: save the file as UTF-8 text");
+                self.error(source, Some(Position { line, column }), message, None);
+                None
+            }
+        }
+    }
+
+    /// A set that the program knows; `Err(None)` if it knows none of this name, otherwise why the set
+    /// cannot be read.
+    pub(crate) fn known_set(&mut self, name: &str, read: &mut ReadSet<'_>) -> Result<Set, Option<String>> {
+        let known = set::find_known(name).ok_or(None)?;
+        let mut why = None;
+        let text = |document: &str| read(SetFile::Stored(document)).map_err(|error| why = Some(error)).ok();
+        let set = known.set(text, |text, key| set::read(self, text, Some(&[key])));
+        set.ok_or(why)
     }
 
     pub(crate) fn push(&mut self, rule: Rule) {

@@ -109,7 +109,11 @@ impl fmt::Display for Explanation<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.request, self.verdict)?;
         for Considered { rule, role } in &self.considered {
-            write!(f, "\n  {role:<12}  {} {} ({})", rule.effect(), rule.text(), rule.origin())?;
+            write!(f, "\n  {role:<12}  {} {} ({}", rule.effect(), rule.text(), rule.origin())?;
+            match rule.set() {
+                Some(set) => write!(f, ", {set})")?,
+                None => f.write_str(")")?,
+            }
             if let Some(note) = rule.note() {
                 write!(f, "  # {}", note.escape_debug())?;
             }

@@ -1,11 +1,11 @@
 //! Policy files: the TOML tree, walked by hand so that every mistake is reported at once.
 
 pub mod keys;
-mod place;
 mod rule_table;
+mod set_table;
 mod tables;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,38 +13,37 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::builder::Draft;
-use crate::error::PolicyError;
+use crate::place::Places;
+use crate::set::{ReadSet, Set, SetFile};
 use crate::settings::Mode;
 use crate::{Effect, Origin, Position, Rule};
 
-use place::Places;
+pub(crate) use tables::nearest;
 
 /// A value with its place in the text.
 type Value<'t> = Spanned<DeValue<'t>>;
 
 /// Syntax errors that are shown; after so many the file is hardly TOML.
 const SYNTAX_ERRORS: usize = 100;
-/// Names of sets that are compared with one that does not exist.
-const NAMES_COMPARED: usize = 1000;
 
 /// One file while it is read.
 struct Reader<'d, 't> {
     draft: &'d mut Draft,
     source: &'d Arc<str>,
     places: Places<'t>,
+    /// Reads the files of sets.
+    read: &'d mut ReadSet<'d>,
+    /// The sets of this file, with the places of their names.
+    sets: BTreeMap<String, (Position, Set)>,
 }
 
-/// Rules under a name, and for which effects they were taken.
-struct Set<'a, 't> {
-    rules: &'a Value<'t>,
-    used: HashSet<Effect>,
-}
-
-/// Reads a policy file into the draft.
-pub(crate) fn read(draft: &mut Draft, source: &Arc<str>, text: &str) {
+/// Reads a policy file into the draft; `read` gives the files of its sets.
+pub(crate) fn read(draft: &mut Draft, source: &Arc<str>, text: &str, read: &mut ReadSet<'_>) {
     let (rules_before, errors_before) = (draft.rules.len(), draft.errors.len());
     let (table, mut errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { draft, source, places: Places::new(text) };
+    let mut read = |file: SetFile<'_>| read(file);
+    let places = Places::new(text);
+    let mut reader = Reader { draft, source, places, read: &mut read, sets: BTreeMap::new() };
     // What follows a syntax error is a guess, and mistakes found in it would mislead.
     if errors.is_empty() {
         reader.file(table.get_ref());
@@ -54,31 +53,25 @@ pub(crate) fn read(draft: &mut Draft, source: &Arc<str>, text: &str) {
         let message = error.message().replace('\n', ", ");
         reader.error(error.span().unwrap_or_default(), format!("not valid TOML: {message}"), None);
     }
-    // The tree is sorted by keys; people read from top to bottom.
-    draft.rules[rules_before..].sort_by_key(|rule| rule.origin().position());
-    draft.errors[errors_before..].sort_by_key(PolicyError::position);
+    // The tree is sorted by keys; people read from top to bottom, and then the files of sets.
+    let order = |other: &str, position: Option<Position>| (*other != **source, other.to_owned(), position);
+    draft.rules[rules_before..]
+        .sort_by_cached_key(|rule| order(rule.origin().source(), rule.origin().position()));
+    draft.errors[errors_before..].sort_by_cached_key(|error| order(error.source_name(), error.position()));
 }
 
 impl<'t> Reader<'_, 't> {
     fn file(&mut self, table: &DeTable<'t>) {
-        let mut sets = HashMap::new();
         self.keys(table, &keys::FILE);
-        if let Some(value) = table.get("sets")
-            && let Some(table) = self.table(value, "sets")
-        {
-            for (name, rules) in table {
-                self.set_name(name.get_ref(), name.span());
-                sets.insert(name.get_ref().as_ref(), Set { rules, used: HashSet::new() });
-            }
+        if let Some(value) = table.get("sets") {
+            self.set_tables(value);
         }
         for (key, effect) in [("allow", Effect::Allow), ("deny", Effect::Deny)] {
             if let Some(value) = table.get(key) {
-                self.rules(value, effect, &mut sets);
+                self.rules(value, effect);
             }
         }
-        for set in sets.into_values().filter(|set| set.used.is_empty()) {
-            self.check_unused(set.rules);
-        }
+        self.keep_sets();
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "mode" => self.mode(value),
@@ -98,57 +91,16 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
-    fn set_name(&mut self, name: &str, span: Range<usize>) {
-        let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if name.is_empty() || !name.chars().all(is_plain) {
-            let message = "the name of a set has letters, digits, `-`, `_` and `.` only";
-            self.error(span, message.into(), Some(name));
-        }
-    }
-
     /// The rules of `allow` and `deny`, and of the sets that they take.
-    fn rules(&mut self, value: &Value<'t>, effect: Effect, sets: &mut HashMap<&str, Set<'_, 't>>) {
+    fn rules(&mut self, value: &Value<'t>, effect: Effect) {
         let Some(entries) = self.array(value) else { return };
         for entry in entries.iter() {
             let Some(text) = self.string(entry) else { continue };
-            let Some(name) = text.strip_prefix('@') else {
-                self.rule(entry, text, effect);
-                continue;
-            };
-            let Some(set) = sets.get_mut(name) else {
-                let hint = tables::nearest(name, sets.keys().copied().take(NAMES_COMPARED));
-                let hint = hint.map_or_else(
-                    || "add it under [sets]".to_owned(),
-                    |near| format!("did you mean @{near}?"),
-                );
-                self.error(entry.span(), format!("there is no such set: {hint}"), Some(text));
-                continue;
-            };
-            if set.used.insert(effect) {
-                let rules = set.rules;
-                self.set(rules, effect);
+            match text.strip_prefix('@') {
+                Some(reference) => self.take_set(entry, reference, effect),
+                None => self.rule(entry, text, effect),
             }
         }
-    }
-
-    fn set(&mut self, value: &Value<'t>, effect: Effect) {
-        let Some(entries) = self.array(value) else { return };
-        for entry in entries.iter() {
-            let Some(text) = self.string(entry) else { continue };
-            if text.starts_with('@') {
-                self.error(entry.span(), "sets hold rules, not other sets".into(), Some(text));
-            } else {
-                self.rule(entry, text, effect);
-            }
-        }
-    }
-
-    /// Reports what would be wrong in a set that nothing takes, and drops its rules.
-    fn check_unused(&mut self, value: &Value<'t>) {
-        let before = self.draft.rules.len();
-        // Deny rules may do without a port, so this reads every rule that either effect takes.
-        self.set(value, Effect::Deny);
-        self.draft.rules.truncate(before);
     }
 
     fn rule(&mut self, value: &Value<'t>, text: &str, effect: Effect) {

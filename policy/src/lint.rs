@@ -80,9 +80,12 @@ fn covered<'p>(policy: &'p Policy, rule: &'p Rule) -> Option<LintKind<'p>> {
     }
     // Of two that say the same, the later adds nothing.
     let is_earlier = |other: &Rule| std::ptr::from_ref(other) < std::ptr::from_ref(rule);
-    let by = policy
-        .around(rule, rule.effect())
-        .find(|other| other.covers(rule) && (is_earlier(other) || !rule.covers(other)))?;
+    // What others publish holds one range twice at times.
+    let is_address = matches!(rule.subject(), Subject::Address { .. });
+    let is_of_same_set = |other: &Rule| is_address && rule.set().is_some() && rule.set() == other.set();
+    let by = policy.around(rule, rule.effect()).find(|other| {
+        other.covers(rule) && (is_earlier(other) || !rule.covers(other)) && !is_of_same_set(other)
+    })?;
     Some(LintKind::AddsNothing { by })
 }
 

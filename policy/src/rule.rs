@@ -38,6 +38,7 @@ pub struct Rule {
     max_names: Option<usize>,
     max_upload: Option<u64>,
     client_cert: Option<Arc<str>>,
+    set: Option<Arc<str>>,
 }
 
 /// Where a rule was written: `policy.toml:12:5`, `CIJAIL_ENDPOINTS:1:3` or `--allow`.
@@ -114,6 +115,7 @@ impl Rule {
             max_names: None,
             max_upload: None,
             client_cert: None,
+            set: None,
         })
     }
 
@@ -156,6 +158,12 @@ impl Rule {
     /// in the job's place, as written: relative to the file of the rule.
     pub fn client_cert(&self) -> Option<&str> {
         self.client_cert.as_deref()
+    }
+
+    /// The set from elsewhere than the policy file that the rule is of, as it was asked for: `@name` or
+    /// `@name:443`.
+    pub fn set(&self) -> Option<&str> {
+        self.set.as_deref()
     }
 
     /// The host pattern, if the rule speaks of names.
@@ -205,6 +213,10 @@ impl Rule {
     pub(crate) fn with_client_cert(self, client_cert: Option<Arc<str>>) -> Rule {
         Rule { client_cert, ..self }
     }
+
+    pub(crate) fn with_set(self, set: Option<Arc<str>>) -> Rule {
+        Rule { set, ..self }
+    }
 }
 
 impl Origin {
@@ -226,6 +238,21 @@ impl Origin {
     /// The place in it, if it has lines.
     pub fn position(&self) -> Option<Position> {
         self.position
+    }
+}
+
+impl Subject {
+    /// The host or range with these ports, if it is one without.
+    pub(crate) fn with_ports(&self, ports: PortRange, protocol: Protocol) -> Option<Subject> {
+        match self {
+            Subject::Host { pattern, service: Service::Everything } => {
+                Some(Subject::Host { pattern: pattern.clone(), service: Service::Ports { ports, protocol } })
+            }
+            Subject::Address { range, service: AddressService::Everything } => {
+                Some(Subject::Address { range: *range, service: AddressService::Ports { ports, protocol } })
+            }
+            _ => None,
+        }
     }
 }
 

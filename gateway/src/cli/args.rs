@@ -111,6 +111,13 @@ pub(super) struct RuleArgs {
     /// Allow what this rule says (may be repeated)
     #[arg(long, value_name = "RULE", allow_hyphen_values = true)]
     pub(super) allow: Vec<String>,
+    /// Allow the addresses and hosts of this set: one of a policy file's [sets], local-ranges, or
+    /// github-actions and its like (may be repeated)
+    #[arg(long, value_name = "NAME[:PORT]")]
+    pub(super) allow_set: Vec<String>,
+    /// Allow private networks (RFC 1918, RFC 4193) on every port but 53, never cloud metadata
+    #[arg(long)]
+    pub(super) allow_local_ranges: bool,
     /// Deny what this rule says, whatever allows it (may be repeated)
     #[arg(long, value_name = "RULE", allow_hyphen_values = true)]
     pub(super) deny: Vec<String>,
@@ -142,6 +149,30 @@ pub(super) enum PolicyCommand {
     Diff(DiffArgs),
     /// Print the JSON Schema of policy files, for editors
     Schema,
+    /// Keep the addresses that GitHub publishes, for --allow-set github-actions and its like
+    Refresh(RefreshArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+cijail-net fetches nothing by itself:
+
+  curl -fsS https://api.github.com/meta | cijail-net policy refresh github
+
+The document is kept in $XDG_DATA_HOME/cijail-net/sets, or ~/.local/share/cijail-net/sets. Each list of
+it is a set: github-actions, github-git, github-web and so on.")]
+pub(super) struct RefreshArgs {
+    /// Whose addresses
+    pub(super) whose: Publisher,
+    /// Read the document from this file instead of standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Publisher {
+    /// What https://api.github.com/meta gives
+    Github,
 }
 
 #[derive(Debug, Args)]

@@ -1,15 +1,17 @@
 //! `cijail-net policy learn` and `policy diff`.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use policy::learn::{LearnedRule, Need, learn};
 use policy::{Policy, PolicyBuilder, Rule};
 
 use super::args::{DiffArgs, LearnArgs};
-use super::{Failure, answer, say, sources};
+use super::sets::Library;
+use super::{Failure, answer, say, sources, write};
 use crate::audit::printable;
 use crate::exit;
 use crate::learn::{Document, DocumentError, EventError, Seen};
@@ -23,8 +25,6 @@ enum LearnError {
     Event { path: PathBuf, source: EventError },
     #[error("adding rules to {}", path.display())]
     Document { path: PathBuf, source: DocumentError },
-    #[error("writing {}", path.display())]
-    Write { path: PathBuf, source: io::Error },
 }
 
 pub(super) fn main(args: &LearnArgs) -> Result<u8, Failure> {
@@ -61,7 +61,7 @@ pub(super) fn main(args: &LearnArgs) -> Result<u8, Failure> {
             answer(&document.text())?;
         }
         Some(path) => {
-            write(path, &document.text())?;
+            write::replace(path, &document.text())?;
             say(&format!("{} in {}", added(rules.len()), path.display()));
             if !remarks.is_empty() {
                 say(&remarks.join("\n"));
@@ -84,38 +84,13 @@ fn existing(path: &Path) -> Result<Option<String>, Failure> {
 fn read_policy(path: Option<&Path>, text: Option<&str>) -> Result<Policy, Failure> {
     let mut builder = PolicyBuilder::new();
     if let (Some(path), Some(text)) = (path, text) {
-        builder.add_file(&path.display().to_string(), text.as_bytes());
+        library().add_file(&mut builder, path, text.as_bytes());
     }
     Ok(builder.build()?)
 }
 
-/// Writes beside the file and moves it there, so that a full disk loses nothing. A file that lies
-/// beside it already may be a link that a job has put there: it is neither followed nor replaced.
-fn write(path: &Path, text: &str) -> Result<(), LearnError> {
-    let failed = |source| LearnError::Write { path: path.to_owned(), source };
-    // A link goes on naming the file.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut beside = path.clone().into_os_string();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&beside)
-        .map_err(|source| LearnError::Write { path: beside.clone(), source })?;
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| match fs::metadata(&path) {
-            Ok(before) => file.set_permissions(before.permissions()),
-            // It is made now.
-            Err(_) => Ok(()),
-        })
-        .and_then(|()| fs::rename(&beside, &path));
-    written.map_err(|source| {
-        // What is half written is of no use.
-        let _ = fs::remove_file(&beside);
-        failed(source)
-    })
+fn library() -> Library {
+    Library::new(|name| std::env::var(name).ok(), SystemTime::now())
 }
 
 fn added(count: usize) -> String {
@@ -146,7 +121,7 @@ fn words(need: &Need) -> String {
 pub(super) fn diff(args: &DiffArgs) -> Result<u8, Failure> {
     let read = |path: &Path| -> Result<BTreeSet<String>, Failure> {
         let mut builder = PolicyBuilder::new();
-        builder.add_file(&path.display().to_string(), &sources::read(path)?);
+        library().add_file(&mut builder, path, &sources::read(path)?);
         let policy = builder.build()?;
         Ok(policy.rules().iter().map(line).chain(settings(&policy)).collect())
     };

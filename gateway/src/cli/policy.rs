@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use policy::{Lint, Policy, PolicyBuilder, PolicyError, Position, Request, Scheme, Verdict, parse_target};
 
 use super::args::{CheckArgs, ExplainArgs, PolicyCommand};
-use super::{Failure, answer, learn, sources};
+use super::sets::{self, Library};
+use super::sources::{self, Gathered};
+use super::{Failure, answer, learn};
 use crate::exit;
 use crate::schema::{Subject, schema};
 use crate::upstream::ParentProxies;
@@ -18,6 +21,7 @@ pub(super) fn main(command: PolicyCommand) -> Result<u8, Failure> {
         PolicyCommand::Learn(args) => learn::main(&args),
         PolicyCommand::Diff(args) => learn::diff(&args),
         PolicyCommand::Schema => answer(schema(Subject::Policy)).map(|()| 0),
+        PolicyCommand::Refresh(args) => sets::refresh(&args),
     }
 }
 
@@ -32,15 +36,17 @@ struct Report {
 fn check(args: &CheckArgs) -> Result<u8, Failure> {
     let mut report = Report::default();
     let mut builder = PolicyBuilder::new();
+    let mut library = Library::new(|name| std::env::var(name).ok(), SystemTime::now());
     for file in &args.files {
         match sources::read(file) {
-            Ok(bytes) => builder.add_file(&file.display().to_string(), &bytes),
+            Ok(bytes) => library.add_file(&mut builder, file, &bytes),
             Err(error) => report.error(file.display(), crate::connection::chain(&error)),
         }
     }
     let rules = match builder.build() {
         Ok(policy) => {
             report.about(&policy);
+            report.dates(&library);
             Some(policy.rules().len())
         }
         Err(errors) => {
@@ -64,6 +70,14 @@ impl Report {
         for Lint { rule, kind } in policy::lint(policy) {
             self.warnings += 1;
             self.line(rule.origin(), "warning", format_args!("{}: {kind}", rule.text()));
+        }
+    }
+
+    /// How old the data of sets is.
+    fn dates(&mut self, library: &Library) {
+        for note in library.notes() {
+            self.warnings += usize::from(note.warns);
+            let _ = writeln!(self.text, "{}", plain(&note.to_string()));
         }
     }
 
@@ -113,7 +127,7 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let target = parse_target(&text).map_err(|error| plain(&error.to_string()))?;
     let proxies = ParentProxies::from_environment(variable)?;
-    let policy = sources::gather(&rules, variable, &proxies.names())?;
+    let Gathered { policy, notes } = sources::gather(&rules, variable, &proxies.names())?;
     let requests = target.requests();
     let outcome = Outcome::of(&policy, &requests);
     let mut shown = String::new();
@@ -124,6 +138,9 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
         }
     }
     let _ = writeln!(shown, "\n{}", plain(&format!("{}: {outcome}", text.trim())));
+    for note in notes {
+        let _ = writeln!(shown, "{}", plain(&note.to_string()));
+    }
     if policy.mode() == policy::Mode::Monitor {
         shown.push_str("the mode is monitor: what is denied passes and is recorded\n");
     }

@@ -10,7 +10,8 @@ use std::time::SystemTime;
 use policy::Policy;
 
 use super::args::RunArgs;
-use super::{Failure, sources};
+use super::sources::{self, Gathered};
+use super::{Failure, say};
 use crate::app::{self, Account, Plan};
 use crate::audit::{FILE_COLUMNS, Format, Reports, Sinks};
 use crate::report::{Baseline, ReportFormat, Summary};
@@ -47,7 +48,7 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         return Err(PlanError::EmptyCommand.into());
     }
     let proxies = ParentProxies::from_environment(variable)?;
-    let policy = sources::gather(&args.rules, variable, &proxies.names())?;
+    let Gathered { policy, notes } = sources::gather(&args.rules, variable, &proxies.names())?;
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
     let sinks = reports(&args, &policy, variable)?.into_iter().fold(sinks(&args)?, Sinks::with_reports);
@@ -63,6 +64,9 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         quiet: args.quiet || (args.log_file.is_none() && args.log_format == Format::Json),
         fail_on_blocked: args.fail_on_blocked,
     };
+    for note in notes.iter().filter(|_| !plan.quiet) {
+        say(&note.to_string());
+    }
     Ok(app::run(plan)?)
 }
 

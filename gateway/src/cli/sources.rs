@@ -3,19 +3,21 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use policy::{MAX_POLICY_BYTES, Mode, Policy, PolicyBuilder, PolicyErrors};
 
 use super::args::{ModeArg, RuleArgs};
+use super::sets::{Library, Note};
 
 /// A policy that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SourceError {
-    #[error("reading the policy file {}", path.display())]
+    #[error("reading {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("the policy file {} is a directory; name a TOML file in it", .0.display())]
+    #[error("{} is a directory; name a file in it", .0.display())]
     Directory(PathBuf),
-    #[error("the policy file {} is larger than {} MiB", path.display(), MAX_POLICY_BYTES >> 20)]
+    #[error("{} is larger than {} MiB", path.display(), MAX_POLICY_BYTES >> 20)]
     TooLarge { path: PathBuf },
     #[error("{name}={value} is neither 0 nor 1")]
     Switch { name: &'static str, value: String },
@@ -28,21 +30,34 @@ const ENDPOINTS: &str = "CIJAIL_ENDPOINTS";
 const DRY_RUN: &str = "CIJAIL_DRY_RUN";
 const ALLOW_LOOPBACK: &str = "CIJAIL_ALLOW_LOOPBACK";
 
+/// The policy, and what there is to say about the data of its sets.
+pub(super) struct Gathered {
+    pub(super) policy: Policy,
+    pub(super) notes: Vec<Note>,
+}
+
 /// Gathers everything. `variable` looks up the environment.
 pub(super) fn gather(
     args: &RuleArgs,
     variable: impl Fn(&str) -> Option<String>,
     resolvable: &[policy::Name],
-) -> Result<Policy, SourceError> {
+) -> Result<Gathered, SourceError> {
     let mut builder = PolicyBuilder::new();
+    let mut library = Library::new(&variable, SystemTime::now());
     for path in &args.policy {
-        builder.add_file(&path.display().to_string(), &read(path)?);
+        library.add_file(&mut builder, path, &read(path)?);
     }
     if let Some(text) = variable(ENDPOINTS) {
         builder.add_endpoints(&text);
     }
     for rule in &args.allow {
         builder.add_allow(rule);
+    }
+    for reference in &args.allow_set {
+        library.allow_set(&mut builder, "--allow-set", reference);
+    }
+    if args.allow_local_ranges {
+        library.allow_set(&mut builder, "--allow-local-ranges", "local-ranges");
     }
     for rule in &args.deny {
         builder.add_deny(rule);
@@ -64,7 +79,7 @@ pub(super) fn gather(
     if !args.resolver.is_empty() {
         builder.set_resolvers(&args.resolver);
     }
-    Ok(builder.build()?)
+    Ok(Gathered { policy: builder.build()?, notes: library.notes() })
 }
 
 /// Reads a file, which may also be a pipe, up to the largest size that a policy may have.

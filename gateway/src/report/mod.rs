@@ -59,8 +59,8 @@ pub struct Summary {
     end: Option<End>,
     ledger: Ledger,
     timeline: Timeline,
-    /// Every rule, in the order of the policy.
-    rules: Vec<String>,
+    /// Every rule, in the order of the policy, with the set that it is of.
+    rules: Vec<(String, Option<String>)>,
     used: BTreeSet<String>,
 }
 
@@ -84,7 +84,11 @@ impl Summary {
             end: None,
             ledger: Ledger::default(),
             timeline: Timeline::new(now),
-            rules: policy.rules().iter().map(|rule| rule.text().to_owned()).collect(),
+            rules: policy
+                .rules()
+                .iter()
+                .map(|rule| (rule.text().to_owned(), rule.set().map(str::to_owned)))
+                .collect(),
             used: BTreeSet::new(),
         }
     }
@@ -122,9 +126,15 @@ impl Summary {
         self.ledger.destinations()
     }
 
-    /// Rules that decided nothing, printable.
+    /// Rules that decided nothing; of a set that decided nothing its name, once. Printable.
     fn unused(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.rules.iter().filter(|rule| !self.used.contains(*rule)).map(|rule| printable(rule))
+        let used = |(rule, _): &&(String, Option<String>)| self.used.contains(rule);
+        let mut told: BTreeSet<&str> =
+            self.rules.iter().filter(used).filter_map(|(_, set)| set.as_deref()).collect();
+        self.rules.iter().filter(move |rule| !used(rule)).filter_map(move |(rule, set)| match set {
+            Some(set) => told.insert(set).then(|| printable(set)),
+            None => Some(printable(rule)),
+        })
     }
 
     /// How many destinations, and of how many something was blocked, in words.

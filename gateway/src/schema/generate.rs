@@ -122,10 +122,10 @@ fn of_value(takes: Takes) -> Value {
         Takes::OneOrMore => json!({ "anyOf": [text, some(&text)] }),
         Takes::Paths => json!({ "anyOf": [path, some(&path)] }),
         Takes::Ports => json!({ "anyOf": [port, some(&port)] }),
-        Takes::Lists => json!({
+        Takes::Sets(table) => json!({
             "type": "object",
             "propertyNames": { "pattern": "^[A-Za-z0-9_.-]+$" },
-            "additionalProperties": of_value(Takes::Texts),
+            "additionalProperties": { "anyOf": [of_value(Takes::Texts), of_table(table)] },
         }),
         Takes::Table(table) => of_table(table),
         Takes::Tables(table) => json!({ "type": "array", "items": of_table(table) }),

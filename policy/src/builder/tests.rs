@@ -135,7 +135,7 @@ udp_flows = 3
             r#"policy.toml:3:29: there is no such set: did you mean @github?: "@githb""#,
             r#"policy.toml:3:39: `x` is not a port: write a number, a range such as 8000-8100, or `*` for all: "ba:x""#,
             r#"policy.toml:4:8: this is a string: write a list of strings, such as ["example.com"]"#,
-            r#"policy.toml:6:25: sets hold rules, not other sets: "@other""#,
+            r#"policy.toml:6:26: sets hold rules, not other sets: "@other""#,
             r#"policy.toml:6:47: port 0 is not between 1 and 65535: "github.com:0""#,
             r#"policy.toml:7:12: a rule has no white space but between methods and a URL: "a b c""#,
             r#"policy.toml:10:9: a path starts with a slash: "z""#,

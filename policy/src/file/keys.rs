@@ -45,8 +45,8 @@ pub enum Takes {
     Paths,
     /// A port, a text with a range, or a list of them that has some.
     Ports,
-    /// A table whose keys are the user's own, of lists of texts.
-    Lists,
+    /// A table whose keys are the user's own, each a list of texts, or a table.
+    Sets(&'static Table),
     /// A table.
     Table(&'static Table),
     /// A list of tables.
@@ -74,7 +74,7 @@ pub const FILE: Table = Table {
         key("allow", Takes::Texts, "Rules, or @NAME for a set of them"),
         key("deny", Takes::Texts, "Rules that win over those that allow"),
         key("rule", Takes::Tables(&RULE), "Rules in their long form"),
-        key("sets", Takes::Lists, "Rules under a name"),
+        key("sets", Takes::Sets(&SET), "Rules under a name: a list of them, or a file of them"),
         key("dns", Takes::Table(&DNS), "How names are answered and resolved"),
         key("limits", Takes::Table(&LIMITS), "Bounds on size, number and time"),
     ],
@@ -101,6 +101,15 @@ pub const RULE: Table = Table {
         key("note", Takes::Text, "For people"),
     ],
     required: &["host"],
+};
+
+/// A set that lies in a file, in `[sets]`.
+pub const SET: Table = Table {
+    keys: &[
+        key("file", Takes::Text, "A file with a rule a line, or a JSON document; relative to this file"),
+        key("keys", Takes::Texts, "The lists of a JSON document"),
+    ],
+    required: &["file"],
 };
 
 /// `[dns]`.
@@ -183,7 +192,7 @@ mod tests {
             Takes::Texts | Takes::Tables(_) => sample == "[]",
             Takes::OneOrMore | Takes::Paths => ["'x'", "[]"].contains(&sample),
             Takes::Ports => ["'x'", "5", "[]"].contains(&sample),
-            Takes::Lists | Takes::Table(_) => sample == "{}",
+            Takes::Sets(_) | Takes::Table(_) => sample == "{}",
         }
     }
 
@@ -200,7 +209,13 @@ mod tests {
     /// So no key is in a table that nothing reads, and none is read otherwise than the table says.
     #[test]
     fn every_key_is_read_as_its_table_says() {
-        let tables = [(&FILE, ""), (&RULE, "[[rule]]\n"), (&DNS, "[dns]\n"), (&LIMITS, "[limits]\n")];
+        let tables = [
+            (&FILE, ""),
+            (&RULE, "[[rule]]\n"),
+            (&SET, "[sets.own]\n"),
+            (&DNS, "[dns]\n"),
+            (&LIMITS, "[limits]\n"),
+        ];
         for (table, head) in tables {
             for key in table.keys {
                 for sample in SAMPLES {

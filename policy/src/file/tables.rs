@@ -213,7 +213,7 @@ fn size(text: &str) -> Option<u64> {
 }
 
 /// The known word that differs by at most two letters, or a third of a short one.
-pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     const LONGEST: usize = 64;
     if word.len() > LONGEST {
         return None;

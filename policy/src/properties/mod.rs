@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use crate::engine::tests::policy;
 use crate::{Effect, Pattern, Reason, Request, Rule, Verdict};
 
-use random::{asked, deny_rule, rule};
+pub(crate) use random::rule;
+use random::{asked, deny_rule};
 
 fn as_strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()

@@ -31,7 +31,7 @@ fn path() -> impl Strategy<Value = String> {
     select(vec!["/", "/p", "/p/", "/p/q", "/pq", "/%C3%A9"]).prop_map(str::to_owned)
 }
 
-pub(super) fn rule() -> impl Strategy<Value = String> {
+pub(crate) fn rule() -> impl Strategy<Value = String> {
     let methods = select(vec!["", "GET ", "GET,HEAD ", "POST "]);
     let port = select(vec!["", ":443", ":80"]);
     let url = (methods, select(vec!["https", "http"]), pattern(), port, path());

@@ -23,7 +23,9 @@ pub enum RuleErrorKind {
     #[error("a rule has no white space but between methods and a URL")]
     WhiteSpace,
     /// `@name` where no sets are.
-    #[error("a set stands only in the allow and deny lists of the policy file that has it")]
+    #[error(
+        "a set stands in the allow and deny lists of the policy file that has it, and behind --allow-set"
+    )]
     SetElsewhere,
     /// The host is no pattern.
     #[error("{0}")]

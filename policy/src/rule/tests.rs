@@ -127,7 +127,11 @@ fn errors_say_what_to_write() {
             5,
             "a socket is named by an absolute path without `.`, `..`, `//` or a slash at the end: write unix:/run/x.sock",
         ),
-        ("@set", 0, "a set stands only in the allow and deny lists of the policy file that has it"),
+        (
+            "@set",
+            0,
+            "a set stands in the allow and deny lists of the policy file that has it, and behind --allow-set",
+        ),
         ("a..b", 0, "empty label in name"),
         ("0x7f.1:80", 0, "a name that ends in a number is read as an address"),
         ("_a.test", 0, "name has a character other than letters, digits and inner hyphens"),

@@ -6,7 +6,7 @@ use crate::Position;
 
 /// Answers where an offset lies. It remembers the last answer, so that many questions about one
 /// long line cost no more than the distance between them.
-pub(super) struct Places<'t> {
+pub(crate) struct Places<'t> {
     text: &'t str,
     /// Offsets at which lines start, in order.
     lines: Vec<usize>,
@@ -14,14 +14,14 @@ pub(super) struct Places<'t> {
 }
 
 impl<'t> Places<'t> {
-    pub(super) fn new(text: &'t str) -> Places<'t> {
+    pub(crate) fn new(text: &'t str) -> Places<'t> {
         let starts = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(starts).collect();
         Places { text, lines, last: (0, Position { line: 1, column: 1 }) }
     }
 
     /// The place of an offset.
-    pub(super) fn of(&mut self, offset: usize) -> Position {
+    pub(crate) fn of(&mut self, offset: usize) -> Position {
         let line = self.lines.partition_point(|&start| start <= offset);
         let start = self.lines[line.saturating_sub(1)];
         let (known, position) = self.last;
@@ -39,12 +39,23 @@ impl<'t> Places<'t> {
 
     /// The place of a byte of a string's content; of the string itself where escapes make the two
     /// differ.
-    pub(super) fn inside(&mut self, span: Range<usize>, content: &str, offset: usize) -> Position {
-        let raw = self.text.get(span.clone()).unwrap_or_default();
-        match raw.find(content) {
-            Some(quotes) if raw.len() == content.len() + 2 * quotes => self.of(span.start + quotes + offset),
-            _ => self.of(span.start),
+    pub(crate) fn inside(&mut self, span: Range<usize>, content: &str, offset: usize) -> Position {
+        match self.quotes(&span, content) {
+            Some(quotes) => self.of(span.start + quotes + offset),
+            None => self.of(span.start),
         }
+    }
+
+    /// The place of a string's content; `None` where escapes make it differ from the text.
+    pub(crate) fn verbatim(&mut self, span: Range<usize>, content: &str) -> Option<Position> {
+        let quotes = self.quotes(&span, content)?;
+        Some(self.of(span.start + quotes))
+    }
+
+    /// Octets of the quotes before a string's content, if it stands there as it is.
+    fn quotes(&self, span: &Range<usize>, content: &str) -> Option<usize> {
+        let raw = self.text.get(span.clone()).unwrap_or_default();
+        raw.find(content).filter(|quotes| raw.len() == content.len() + 2 * quotes)
     }
 
     fn count(&self, range: Range<usize>) -> usize {
