@@ -3,6 +3,7 @@
 mod place;
 mod rule_table;
 mod tables;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -61,7 +62,7 @@ pub(crate) fn read(draft: &mut Draft, source: &Arc<str>, text: &str) {
 impl<'t> Reader<'_, 't> {
     fn file(&mut self, table: &DeTable<'t>) {
         let mut sets = HashMap::new();
-        self.keys(table, &["mode", "allow", "deny", "rule", "sets", "dns", "limits"]);
+        self.keys(table, &["mode", "allow", "deny", "rule", "sets", "dns", "limits", "watch"]);
         if let Some(value) = table.get("sets")
             && let Some(table) = self.table(value, "sets")
         {
@@ -84,6 +85,7 @@ impl<'t> Reader<'_, 't> {
                 "rule" => self.rule_tables(value),
                 "dns" => self.dns(value),
                 "limits" => self.limits(value),
+                "watch" => self.watch(value),
                 _ => {}
             }
         }

@@ -29,6 +29,7 @@ mod engine;
 mod error;
 mod explain;
 mod file;
+mod glob;
 mod index;
 pub mod learn;
 mod lint;
@@ -44,6 +45,7 @@ mod settings;
 mod shared;
 mod suggest;
 mod target;
+mod watch;
 mod wildcard;
 
 pub use address::is_private_address;
@@ -51,6 +53,7 @@ pub use builder::{MAX_POLICY_BYTES, PolicyBuilder};
 pub use engine::{Denial, Policy, Verdict};
 pub use error::{PolicyError, PolicyErrors};
 pub use explain::{Considered, Explanation, Role};
+pub use glob::{Glob, GlobError};
 pub use lint::{Lint, LintKind, Sharing, lint};
 pub use name::{Name, NameError};
 pub use path::{PathError, PathPrefix};
@@ -62,6 +65,7 @@ pub use resolver::{Resolver, ResolverError};
 pub use rule::{Effect, Origin, Position, Rule, RuleError, RuleErrorKind};
 pub use settings::{Answers, DnsSettings, Limits, Mode};
 pub use target::{Target, TargetError, parse_target};
+pub use watch::Watch;
 pub use wildcard::Wildcard;
 
 #[cfg(test)]
