@@ -14,6 +14,7 @@ pub mod listener;
 mod packet;
 pub mod relay;
 pub mod report;
+pub mod sensor;
 pub mod sniff;
 mod stderr;
 pub mod trust;

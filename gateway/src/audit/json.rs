@@ -22,6 +22,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -43,6 +47,8 @@ struct Line<'a> {
     bytes_down: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
 }
 
 /// The object, without a line end.
@@ -60,6 +66,8 @@ pub(super) fn line(event: &Event, session: &str) -> String {
         port: event.port,
         method: shown(&event.method),
         url: shown(&event.url),
+        path: shown(&event.path),
+        access: event.access,
         rule: event.rule.as_deref(),
         reason: event.reason.map(policy::Reason::as_str),
         suggestion: shown(&event.suggestion),
@@ -71,6 +79,7 @@ pub(super) fn line(event: &Event, session: &str) -> String {
         bytes_up: event.bytes_up,
         bytes_down: event.bytes_down,
         duration_ms: event.duration.map(|duration| duration.as_millis() as u64),
+        count: event.count,
     };
     // Strings, numbers and absent fields always serialise.
     serde_json::to_string(&line).unwrap_or_default()

@@ -111,7 +111,7 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let target = parse_target(&text).map_err(|error| plain(&error.to_string()))?;
     let proxies = ParentProxies::from_environment(variable)?;
-    let policy = sources::gather(&rules, variable, &proxies.names())?;
+    let policy = sources::gather(&rules, variable, &proxies.names(), sources::Watched::default())?;
     let requests = target.requests();
     let outcome = Outcome::of(&policy, &requests);
     let mut shown = String::new();

@@ -28,13 +28,25 @@ const ENDPOINTS: &str = "CIJAIL_ENDPOINTS";
 const DRY_RUN: &str = "CIJAIL_DRY_RUN";
 const ALLOW_LOOPBACK: &str = "CIJAIL_ALLOW_LOOPBACK";
 
+/// What options say is to be told of programs and files.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Watched<'a> {
+    pub(super) exec: bool,
+    pub(super) paths: &'a [String],
+}
+
 /// Gathers everything. `variable` looks up the environment.
 pub(super) fn gather(
     args: &RuleArgs,
     variable: impl Fn(&str) -> Option<String>,
     resolvable: &[policy::Name],
+    watched: Watched<'_>,
 ) -> Result<Policy, SourceError> {
     let mut builder = PolicyBuilder::new();
+    if watched.exec {
+        builder.watch_exec();
+    }
+    watched.paths.iter().for_each(|path| builder.add_watched_path(path));
     for path in &args.policy {
         builder.add_file(&path.display().to_string(), &read(path)?);
     }

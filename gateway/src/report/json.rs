@@ -5,12 +5,19 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::Summary;
+use super::observed::{FileRow, ProgramRow};
 
 #[derive(Serialize)]
 struct Report<'a> {
     mode: &'a str,
     destinations: Vec<Row<'a>>,
     unused_rules: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    programs: Vec<ProgramRow<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<u64>,
 }
 
 /// Keys are those of events where they mean the same.
@@ -56,6 +63,9 @@ pub(super) fn report(summary: &Summary) -> String {
         mode: summary.mode.as_str(),
         destinations: rows.collect(),
         unused_rules: summary.unused().collect(),
+        programs: summary.observed.programs(),
+        files: summary.observed.files(),
+        missed: Some(summary.observed.missed()).filter(|missed| *missed > 0),
     };
     // Strings and numbers only: it cannot fail.
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"

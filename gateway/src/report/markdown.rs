@@ -26,7 +26,7 @@ pub(super) fn report(summary: &Summary) -> String {
     if !unused.is_empty() {
         text.push_str(&format!("\nNever used: {}\n", unused.join(", ")));
     }
-    text
+    text + &summary.observed.markdown(code)
 }
 
 /// Text as it is: neither markup nor another cell. A code span shows everything but its own marks, and in

@@ -6,6 +6,7 @@ mod baseline;
 mod json;
 mod junit;
 mod markdown;
+mod observed;
 mod sarif;
 mod text;
 
@@ -15,6 +16,8 @@ use std::time::SystemTime;
 use policy::{Mode, Policy, Reason};
 
 use crate::audit::{Event, Kind, Outcome, printable};
+
+use observed::Observed;
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
@@ -45,6 +48,7 @@ pub struct Summary {
     /// Every rule, in the order of the policy.
     rules: Vec<String>,
     used: BTreeSet<String>,
+    observed: Observed,
 }
 
 /// Whom something was for, all of it made harmless to show.
@@ -79,11 +83,15 @@ impl Summary {
             destinations: BTreeMap::new(),
             rules: policy.rules().iter().map(|rule| rule.text().to_owned()).collect(),
             used: BTreeSet::new(),
+            observed: Observed::default(),
         }
     }
 
     /// Adds what an event tells.
     pub fn add(&mut self, event: &Event) {
+        if self.observed.add(event) {
+            return;
+        }
         if let Some(rule) = &event.rule
             && !self.used.contains(rule)
         {

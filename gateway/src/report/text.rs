@@ -28,6 +28,7 @@ pub(super) fn report(summary: &Summary) -> String {
         lines.extend(table(&rows));
     }
     lines.extend(summary.unused().map(|rule| format!("  never used: {rule}")));
+    lines.extend(summary.observed.text());
     lines.join("\n") + "\n"
 }
 
