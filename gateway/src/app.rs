@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use netns::job::streams::Unfit as UnfitStream;
-use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, default_masks, own_directory};
+use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, Watch, default_masks, own_directory};
 use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
 
@@ -41,6 +41,8 @@ pub struct Plan {
     pub env: Vec<CString>,
     /// Where it starts.
     pub directory: PathBuf,
+    /// Which of its programs and files are told of.
+    pub watch: Option<Watch>,
     /// Whom it runs as, if not the caller.
     pub user: Option<User>,
     /// Further certificates that intercepted hosts are verified with.
@@ -181,6 +183,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         user: plan.user,
         foreground: caller.foreground,
         terminal: caller.terminal.clone(),
+        watch: plan.watch,
     };
     let job = netns::job::spawn(&spec, privilege)?;
     // From here on there may be threads.

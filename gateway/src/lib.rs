@@ -15,6 +15,7 @@ mod packet;
 pub mod relay;
 pub mod report;
 pub mod schema;
+pub mod sensor;
 pub mod sniff;
 mod stderr;
 pub mod trust;

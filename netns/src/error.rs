@@ -35,6 +35,8 @@ pub enum Step {
     Credentials,
     /// The proof from inside the job namespace that enforcement works.
     Probe,
+    /// Looking at the job's programs and files.
+    Sensor,
     /// Talking to the job's init process.
     Control,
 }
@@ -109,6 +111,19 @@ pub fn remedy(step: Step, errno: i32) -> Option<&'static str> {
         (Step::Mount, libc::EPERM) => Some(
             "the container masks parts of /proc, so a fresh one cannot be mounted: start it with \
              `--security-opt systempaths=unconfined` (podman: `--security-opt unmask=ALL`)",
+        ),
+        (Step::Sensor, libc::EBUSY) => Some(
+            "what started cijail-net looks at its system calls already, and the kernel lets one do so: start it outside \
+             of that program (a container engine with seccomp notification, cijail-net with --watch-exec), or without \
+             --watch-exec and --watch-path",
+        ),
+        (Step::Sensor, libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP) => Some(
+            "the kernel lacks seccomp's user notification: Linux 5.5 is the first to have what --watch-exec and \
+             --watch-path take",
+        ),
+        (Step::Sensor, libc::EPERM | libc::EACCES) => Some(
+            "looking into the job's processes is refused: in a container start it with --cap-add SYS_PTRACE; elsewhere \
+             lower `sysctl kernel.yama.ptrace_scope` to 2 or less, or run without --watch-exec and --watch-path",
         ),
         _ => None,
     }

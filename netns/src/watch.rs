@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use tokio::io::unix::AsyncFd;
 
-use crate::job::{Job, Witness};
+use crate::job::{Job, Observer, Witness};
 use crate::net::{Attempt, DatagramSocket, DropLog};
 
 /// The descriptors that can be waited for. Each type owns its descriptor for as long as it lives
@@ -18,6 +18,7 @@ mod sealed {
     impl Sealed for super::DatagramSocket {}
     impl Sealed for super::DropLog {}
     impl Sealed for &super::Job {}
+    impl Sealed for super::Observer {}
     impl Sealed for super::Witness {}
 }
 
@@ -25,6 +26,7 @@ impl Watchable for &Attempt {}
 impl Watchable for DatagramSocket {}
 impl Watchable for DropLog {}
 impl Watchable for &Job {}
+impl Watchable for Observer {}
 impl Watchable for Witness {}
 
 /// Registers a descriptor with the calling task's event loop.

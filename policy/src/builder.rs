@@ -8,7 +8,7 @@ use crate::file;
 use crate::rule::is_method_list;
 use crate::set::{self, ReadSet, Reference, Set, SetFile};
 use crate::settings::{DnsSettings, Limits, Mode};
-use crate::{Effect, Name, Origin, Position, Resolver, Rule};
+use crate::{Effect, Glob, Name, Origin, Position, Resolver, Rule, Watch};
 
 /// The largest policy file that is read, in octets; 16 MiB hold some 400,000 rules.
 pub const MAX_POLICY_BYTES: usize = 16 * 1024 * 1024;
@@ -34,6 +34,7 @@ pub(crate) struct Draft {
     pub(crate) mode: Mode,
     pub(crate) dns: DnsSettings,
     pub(crate) limits: Limits,
+    pub(crate) watch: Watch,
     pub(crate) errors: Vec<PolicyError>,
     /// Those of policy files, each with its name and the file.
     pub(crate) sets: Vec<(String, Arc<str>, Set)>,
@@ -169,16 +170,29 @@ impl PolicyBuilder {
         }
     }
 
+    /// Tells which programs run, from `--watch-exec`.
+    pub fn watch_exec(&mut self) {
+        self.draft.watch.exec = true;
+    }
+
+    /// Tells who uses these files, from `--watch-path`.
+    pub fn add_watched_path(&mut self, text: &str) {
+        match Glob::parse(text) {
+            Ok(glob) => self.draft.watch.paths.push(glob),
+            Err(error) => self.draft.error(&"--watch-path".into(), None, error.to_string(), Some(text)),
+        }
+    }
+
     /// The policy, or everything that is wrong with its sources.
     pub fn build(self) -> Result<Policy, PolicyErrors> {
-        let Draft { rules, mode, mut dns, limits, errors, .. } = self.draft;
+        let Draft { rules, mode, mut dns, limits, watch, errors, .. } = self.draft;
         if let Some(errors) = PolicyErrors::new(errors) {
             return Err(errors);
         }
         if let Some(resolvers) = self.resolvers {
             dns.resolvers = resolvers;
         }
-        Ok(Policy::new(self.mode.unwrap_or(mode), rules, dns, limits))
+        Ok(Policy::new(self.mode.unwrap_or(mode), rules, dns, limits).with_watch(watch))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::address::is_private_address;
 use crate::index::Index;
 use crate::rule::{AddressService, Fit, Service, Subject};
 use crate::settings::{DnsSettings, Limits, Mode};
-use crate::{Effect, Name, PortRange, PortSet, Protocol, Reason, Request, Rule, Scheme};
+use crate::{Effect, Name, PortRange, PortSet, Protocol, Reason, Request, Rule, Scheme, Watch};
 
 /// What a job may do: rules, and the settings that files give beside them. Made by
 /// [`PolicyBuilder`](crate::PolicyBuilder); it never changes afterwards.
@@ -17,6 +17,7 @@ pub struct Policy {
     rules: Box<[Rule]>,
     dns: DnsSettings,
     limits: Limits,
+    watch: Watch,
     allow: Index,
     deny: Index,
     tcp: PortSet,
@@ -50,7 +51,12 @@ impl Policy {
         let tcp = ports_allowed(&rules, Protocol::Tcp);
         let udp = ports_allowed(&rules, Protocol::Udp);
         let loopback = loopback(&rules, Effect::Allow).without(&loopback(&rules, Effect::Deny));
-        Policy { mode, rules: rules.into(), dns, limits, allow, deny, tcp, udp, loopback }
+        let watch = Watch::default();
+        Policy { mode, rules: rules.into(), dns, limits, watch, allow, deny, tcp, udp, loopback }
+    }
+
+    pub(crate) fn with_watch(self, watch: Watch) -> Policy {
+        Policy { watch, ..self }
     }
 
     /// Says whether the request may pass. Deny rules win over allow rules, and what no rule allows
@@ -108,6 +114,11 @@ impl Policy {
     /// Bounds on size, number and time.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What is to be told of the job's programs and files.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Ports of the host's loopback that the job is offered on its own; [`PortSet::is_all`] for

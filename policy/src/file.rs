@@ -4,6 +4,7 @@ pub mod keys;
 mod rule_table;
 mod set_table;
 mod tables;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -78,6 +79,7 @@ impl<'t> Reader<'_, 't> {
                 "rule" => self.rule_tables(value),
                 "dns" => self.dns(value),
                 "limits" => self.limits(value),
+                "watch" => self.watch(value),
                 _ => {}
             }
         }

@@ -29,6 +29,7 @@ mod engine;
 mod error;
 mod explain;
 mod file;
+mod glob;
 mod index;
 pub mod learn;
 mod lint;
@@ -46,6 +47,7 @@ mod settings;
 mod shared;
 mod suggest;
 mod target;
+mod watch;
 mod wildcard;
 
 pub use address::is_private_address;
@@ -54,6 +56,7 @@ pub use engine::{Denial, Policy, Verdict};
 pub use error::{PolicyError, PolicyErrors};
 pub use explain::{Considered, Explanation, Role};
 pub use file::keys;
+pub use glob::{Glob, GlobError};
 pub use lint::{Lint, LintKind, Sharing, lint};
 pub use name::{Name, NameError};
 pub use path::{PathError, PathPrefix};
@@ -66,6 +69,7 @@ pub use rule::{Effect, Origin, Position, Rule, RuleError, RuleErrorKind};
 pub use set::{GITHUB, ReadSet, SetFile, SetText, check_github};
 pub use settings::{Answers, DnsSettings, Limits, Mode};
 pub use target::{Target, TargetError, parse_target};
+pub use watch::Watch;
 pub use wildcard::Wildcard;
 
 #[cfg(test)]

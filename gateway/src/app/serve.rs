@@ -23,6 +23,7 @@ use crate::listener::{
 };
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
+use crate::sensor::Sensing;
 use crate::trust::system_bundle;
 use crate::upstream::{Dialer, ParentProxies};
 use crate::who::Who;
@@ -77,11 +78,16 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let prepared = job.prepared()?;
                 let interception = interception.map(Completing::finish).transpose()?;
                 let who = Who::new(job.witness()?, audit.clone()).map_err(AppError::Gateway)?;
+                let observer = job.observer()?.map(|observer| Sensing::new(observer, audit.clone()));
+                let sensing = observer.transpose().map_err(AppError::Gateway)?.map(Arc::new);
                 let context = context(policy, proxies, audit, who.clone(), uploads.clone(), interception);
                 job.go(&network)?;
                 let attempts = std::mem::take(&mut network.proof);
                 let answering = who.clone();
                 tokio::spawn(async move { answering.serve().await });
+                if let Some(sensing) = sensing.clone() {
+                    tokio::spawn(async move { sensing.serve().await });
+                }
                 let (queues, mut drops) = listen(network, &context).map_err(AppError::Gateway)?;
                 // The command's probe waits for our answers, so it is not executed before this is done. A
                 // job that is gone has failed for a reason that the machine may have to be asked about.
@@ -97,6 +103,9 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 // What the job said last may have come with its end.
                 queues.iter().for_each(|queue| queue.read_to_the_end());
                 drops.finish();
+                if let Some(sensing) = sensing {
+                    sensing.finish();
+                }
                 let end = end.inspect_err(|_| supervisor.take_back_terminal())?;
                 tokio::select! {
                     () = uploads.drained(DRAIN) => {}

@@ -28,6 +28,12 @@ pub struct Event {
     pub method: Option<String>,
     /// The URL without its query; untrusted text.
     pub url: Option<String>,
+    /// The file that was executed or used; untrusted text.
+    pub path: Option<String>,
+    /// What was done with a watched file.
+    pub access: Option<&'static str>,
+    /// How many times this happened, if not once: repeats of an earlier event.
+    pub count: Option<u64>,
     /// The text of the rule that decided.
     pub rule: Option<String>,
     /// Why it was denied, or what went wrong upstream.
@@ -67,6 +73,10 @@ pub enum Kind {
     Other,
     /// A socket in the file system.
     Unix,
+    /// A program of the job, which nobody decides about.
+    Exec,
+    /// A watched file, which nobody decides about either.
+    File,
 }
 
 impl Kind {
@@ -85,6 +95,8 @@ impl Kind {
             Kind::Icmp => "icmp",
             Kind::Other => "other",
             Kind::Unix => "unix",
+            Kind::Exec => "exec",
+            Kind::File => "file",
         }
     }
 }
@@ -114,6 +126,9 @@ impl Event {
             port: None,
             method: None,
             url: None,
+            path: None,
+            access: None,
+            count: None,
             rule: None,
             reason: None,
             suggestion: None,

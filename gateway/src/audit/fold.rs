@@ -26,6 +26,17 @@ impl Fold {
         }
     }
 
+    /// Whether a line that stands for so many repeats is new and is to be printed; if not, they are counted.
+    pub(super) fn is_new_as(&mut self, line: &str, repeats: u64) -> bool {
+        match self.seen.get_mut(line) {
+            Some(count) => {
+                *count += repeats;
+                false
+            }
+            None => self.is_new(line),
+        }
+    }
+
     /// Whether the table is at its bound, so that [`Fold::repeats`] is due.
     pub(super) fn is_full(&self) -> bool {
         self.seen.len() >= REMEMBERED
@@ -50,7 +61,9 @@ mod tests {
         assert!(fold.is_new("b"));
         assert!(!fold.is_new("a"));
         assert!(!fold.is_new("a"));
-        assert_eq!(fold.repeats(), [("a".to_owned(), 2)]);
+        assert!(!fold.is_new_as("b", 5));
+        assert!(fold.is_new_as("c", 5));
+        assert_eq!(fold.repeats(), [("a".to_owned(), 2), ("b".to_owned(), 5)]);
         assert!(fold.is_new("a"));
     }
 

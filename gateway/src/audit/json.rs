@@ -34,6 +34,12 @@ pub(crate) struct Line<'a> {
     /// Of an HTTP request, without its query.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    /// The program that was run, or the file that was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// Whether the file was read, written or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'a str>,
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
@@ -68,6 +74,9 @@ pub(crate) struct Line<'a> {
     /// How long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
+    /// How often, if not once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
 }
 
 /// The object, without a line end.
@@ -85,6 +94,8 @@ pub(crate) fn line(event: &Event, session: &str) -> String {
         port: event.port,
         method: shown(&event.method),
         url: shown(&event.url),
+        path: shown(&event.path),
+        access: event.access,
         rule: shown(&event.rule),
         reason: event.reason.map(policy::Reason::as_str),
         suggestion: shown(&event.suggestion),
@@ -96,6 +107,7 @@ pub(crate) fn line(event: &Event, session: &str) -> String {
         bytes_up: event.bytes_up,
         bytes_down: event.bytes_down,
         duration_ms: event.duration.map(|duration| duration.as_millis() as u64),
+        count: event.count,
     };
     // Strings, numbers and absent fields always serialise.
     serde_json::to_string(&line).unwrap_or_default()

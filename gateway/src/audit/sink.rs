@@ -208,8 +208,9 @@ impl Sinks {
         if self.fold.is_full() {
             self.tell_repeats();
         }
-        if self.fold.is_new(&text::subject_of_repeats(event)) {
-            self.print(&format!("cijail-net: {}", text::line(event)));
+        let times = event.count.map(|count| format!(" ({count} times)")).unwrap_or_default();
+        if self.fold.is_new_as(&text::subject_of_repeats(event), event.count.unwrap_or(1)) {
+            self.print(&format!("cijail-net: {}{times}", text::line(event)));
         }
     }
 

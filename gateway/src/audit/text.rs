@@ -29,8 +29,11 @@ fn describe(event: &Event, numbered: bool) -> String {
         line.push(' ');
         line.push_str(&subject);
     }
-    if let Some(detail) = &event.detail {
+    if let Some(access) = event.access {
         // Writing to a String cannot fail, here and below.
+        let _ = write!(line, " ({access})");
+    }
+    if let Some(detail) = &event.detail {
         let _ = write!(line, " ({})", printable(detail));
     }
     if let Some(program) = &event.program {
@@ -85,8 +88,11 @@ fn name(exe: &str) -> String {
     name
 }
 
-/// What the job wanted: method and URL, name and port, or address and port.
+/// What the job wanted: a file, method and URL, name and port, or address and port.
 fn subject(event: &Event) -> Option<String> {
+    if let Some(path) = &event.path {
+        return Some(printable(path).into_owned());
+    }
     if let Some(url) = &event.url {
         let method = event.method.as_deref().unwrap_or_default();
         return Some(format!("{} {}", word(method), word(url)).trim_start().to_owned());
@@ -144,6 +150,15 @@ mod tests {
         let names = "npm < x\\u{29}\\u{20}y < sh)";
         assert_eq!(line(&event), format!("deny dns evil.example (A) (node[812] < {names}"));
         assert_eq!(subject_of_repeats(&event), format!("deny dns evil.example (A) (node < {names}"));
+    }
+
+    #[test]
+    fn shows_files() {
+        let mut event = Event::new(Outcome::Allow, Kind::File);
+        event.path = Some("/home/me/a\nb".to_owned());
+        event.access = Some("read");
+        event.program = Some(Arc::new(Program { pid: 7, exe: "/bin/cat".to_owned(), ..Program::default() }));
+        assert_eq!(line(&event), "allow file /home/me/a\\nb (read) (cat[7])");
     }
 
     #[test]

@@ -57,6 +57,13 @@ pub(super) struct RunArgs {
     /// Run the command as this user (name or number), with its groups and HOME; needs root
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
+    /// Tell which programs run (kind exec in the log and the reports)
+    #[arg(long)]
+    pub(super) watch_exec: bool,
+    /// Tell who uses these files (kind file): a path, in which * ? [a-z] and ** are patterns; relative
+    /// to the working directory (may be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub(super) watch_path: Vec<String>,
     /// Verify the hosts of URL rules with the certificates in this PEM file too (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub(super) upstream_ca: Vec<PathBuf>,

@@ -127,7 +127,8 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let target = parse_target(&text).map_err(|error| plain(&error.to_string()))?;
     let proxies = ParentProxies::from_environment(variable)?;
-    let Gathered { policy, notes } = sources::gather(&rules, variable, &proxies.names())?;
+    let Gathered { policy, notes } =
+        sources::gather(&rules, variable, &proxies.names(), sources::Watched::default())?;
     let requests = target.requests();
     let outcome = Outcome::of(&policy, &requests);
     let mut shown = String::new();

@@ -1,6 +1,6 @@
 //! `cijail-net run`: from arguments to a plan.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,6 +15,7 @@ use super::{Failure, say};
 use crate::app::{self, Account, Plan};
 use crate::audit::{FILE_COLUMNS, Format, Reports, Sinks};
 use crate::report::{Baseline, ReportFormat, Summary};
+use crate::sensor;
 use crate::upstream::ParentProxies;
 
 /// A run that cannot be planned.
@@ -48,15 +49,19 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         return Err(PlanError::EmptyCommand.into());
     }
     let proxies = ParentProxies::from_environment(variable)?;
-    let Gathered { policy, notes } = sources::gather(&args.rules, variable, &proxies.names())?;
+    let watched = sources::Watched { exec: args.watch_exec, paths: &args.watch_path };
+    let Gathered { policy, notes } = sources::gather(&args.rules, variable, &proxies.names(), watched)?;
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
     let sinks = reports(&args, &policy, variable)?.into_iter().fold(sinks(&args)?, Sinks::with_reports);
+    let env = environment(args.keep_proxy_env, account.as_ref())?;
+    let watch = sensor::watch(policy.watch(), &directory, home(&env))?;
     let plan = Plan {
         policy,
+        watch,
         proxies,
         argv: args.command.iter().cloned().map(to_c).collect::<Result<_, _>>()?,
-        env: environment(args.keep_proxy_env, account.as_ref())?,
+        env,
         directory,
         user: account.map(|account| account.user),
         upstream_ca: args.upstream_ca.clone(),
@@ -68,6 +73,11 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         say(&note.to_string());
     }
     Ok(app::run(plan)?)
+}
+
+/// The home that a command with this environment has.
+fn home(env: &[CString]) -> Option<&OsStr> {
+    env.iter().find_map(|variable| variable.as_bytes().strip_prefix(b"HOME=")).map(OsStr::from_bytes)
 }
 
 fn sinks(args: &RunArgs) -> Result<Sinks, PlanError> {

@@ -36,14 +36,26 @@ pub(super) struct Gathered {
     pub(super) notes: Vec<Note>,
 }
 
+/// What options say is to be told of programs and files.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Watched<'a> {
+    pub(super) exec: bool,
+    pub(super) paths: &'a [String],
+}
+
 /// Gathers everything. `variable` looks up the environment.
 pub(super) fn gather(
     args: &RuleArgs,
     variable: impl Fn(&str) -> Option<String>,
     resolvable: &[policy::Name],
+    watched: Watched<'_>,
 ) -> Result<Gathered, SourceError> {
     let mut builder = PolicyBuilder::new();
     let mut library = Library::new(&variable, SystemTime::now());
+    if watched.exec {
+        builder.watch_exec();
+    }
+    watched.paths.iter().for_each(|path| builder.add_watched_path(path));
     for path in &args.policy {
         library.add_file(&mut builder, path, &read(path)?);
     }

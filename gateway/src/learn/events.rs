@@ -37,6 +37,7 @@ struct Line {
     url: Option<String>,
     reason: Option<String>,
     exe: Option<String>,
+    count: Option<u64>,
 }
 
 impl Seen {
@@ -56,6 +57,10 @@ impl Seen {
     }
 
     fn add(&mut self, line: &Line) {
+        // Programs and files are no traffic.
+        if ["exec", "file"].contains(&line.kind.as_str()) || line.count.is_some() {
+            return;
+        }
         let needs = line.needs();
         if needs.is_empty() {
             // A CONNECT is what is inside it.

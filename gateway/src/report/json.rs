@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Summary;
 use super::destination::Destination;
 use super::ledger::Activity;
+use super::observed::{ExecutedRow, FileRow};
 use super::program::Who;
 use super::traffic::Traffic;
 
@@ -36,6 +37,15 @@ pub(crate) struct Report<'a> {
     programs: Vec<Program<'a>>,
     /// Rules that decided nothing.
     unused_rules: Vec<Cow<'a, str>>,
+    /// Programs that ran, where the run was watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    executed: Vec<ExecutedRow<'a>>,
+    /// Files that were watched, and used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileRow<'a>>,
+    /// How many calls were not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<u64>,
 }
 
 /// A program with its destinations. Keys are those of events where they mean the same.
@@ -114,6 +124,9 @@ pub(super) fn report(summary: &Summary) -> String {
             .map(|(who, activity, rows)| program(who, activity, &rows))
             .collect(),
         unused_rules: summary.unused().collect(),
+        executed: summary.observed.executed(),
+        files: summary.observed.files(),
+        missed: Some(summary.observed.missed()).filter(|missed| *missed > 0),
     };
     // Strings and numbers only: it cannot fail.
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"

@@ -20,7 +20,7 @@ pub(super) fn report(summary: &Summary) -> String {
     if !unused.is_empty() {
         text.push_str(&format!("\nNever used: {}\n", unused.join(", ")));
     }
-    text
+    text + &summary.observed.markdown(code)
 }
 
 fn table(summary: &Summary, program: &Shown<'_>) -> String {

@@ -11,6 +11,7 @@ mod json;
 mod junit;
 mod ledger;
 mod markdown;
+mod observed;
 mod program;
 mod sarif;
 mod text;
@@ -28,6 +29,8 @@ use destination::Destination;
 use ledger::Ledger;
 use timeline::Timeline;
 use traffic::Traffic;
+
+use observed::Observed;
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
@@ -62,6 +65,7 @@ pub struct Summary {
     /// Every rule, in the order of the policy, with the set that it is of.
     rules: Vec<(String, Option<String>)>,
     used: BTreeSet<String>,
+    observed: Observed,
 }
 
 /// How a run ended.
@@ -90,11 +94,15 @@ impl Summary {
                 .map(|rule| (rule.text().to_owned(), rule.set().map(str::to_owned)))
                 .collect(),
             used: BTreeSet::new(),
+            observed: Observed::default(),
         }
     }
 
     /// Adds what an event tells.
     pub fn add(&mut self, event: &Event) {
+        if self.observed.add(event) {
+            return;
+        }
         if let Some(rule) = &event.rule
             && !self.used.contains(rule)
         {

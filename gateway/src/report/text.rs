@@ -47,6 +47,9 @@ pub(super) fn report(summary: &Summary, columns: usize) -> String {
     for rule in summary.unused() {
         lines.push(&format!("  never used: {rule}"));
     }
+    for line in summary.observed.text() {
+        lines.push(&line);
+    }
     lines.text
 }
 

@@ -11,9 +11,12 @@ use crate::error::{During, Error, Result, Step};
 use crate::net::enter_network;
 use crate::userns::{Privilege, map_identity};
 
-use super::control::{Event, MAX_MESSAGE, receive_go, receive_namespace, send_namespace, send_prepared};
+use super::control::{
+    Event, MAX_MESSAGE, receive_descriptor, receive_go, receive_namespace, send_descriptor, send_prepared,
+};
 use super::init::{Setup, failure};
-use super::{JobSpec, capabilities, probe, search, seccomp};
+use super::sensor::Watch;
+use super::{JobSpec, capabilities, probe, search, seccomp, sensor};
 
 /// The forked command, which has not necessarily executed yet.
 pub(super) struct Starting {
@@ -53,7 +56,14 @@ pub(super) fn start(setup: &Setup<'_>) -> Result<Starting> {
 impl Starting {
     /// Gives the command its network namespace.
     pub(super) fn give(&self, namespace: &OwnedFd) -> nix::Result<()> {
-        send_namespace(&self.channel, namespace.as_fd())
+        send_descriptor(&self.channel, namespace.as_fd())
+    }
+
+    /// Waits for the listener of the command's filter, or for word of why there is none.
+    pub(super) fn listener(&self) -> Result<std::result::Result<OwnedFd, Event>> {
+        let received =
+            receive_descriptor(&self.channel).during(Step::Sensor, "waiting for the command's filter")?;
+        Ok(received.map_err(|message| Event::decode(&message).unwrap_or(Event::Gone)))
     }
 
     /// Readable once the command has executed or failed.
@@ -91,7 +101,10 @@ fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<N
     // The filter refuses another keyring, and needs CAP_SYS_ADMIN. Both are done while the gateway builds
     // the network.
     capabilities::own_session_keyring();
-    seccomp::install().during(Step::Credentials, "installing the system call filter")?;
+    match &spec.watch {
+        None => seccomp::install().during(Step::Credentials, "installing the system call filter")?,
+        Some(watch) => observed(watch, channel)?,
+    }
     // Init has nothing left then that the command could take.
     let namespace = receive_namespace(channel).during(Step::Control, "waiting for the job namespace")?;
     enter_network(&namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
@@ -104,8 +117,18 @@ fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<N
     }
     chdir(&spec.directory).during(Step::Mount, format!("entering {}", spec.directory.display()))?;
     close_inherited().during(Step::Credentials, "closing inherited descriptors")?;
+    if let Some(watch) = &spec.watch {
+        sensor::prove(watch).during(Step::Sensor, "looking at the job's system calls")?;
+    }
     restore_signals(setup.signal_mask).during(Step::Control, "restoring signals")?;
     execute(spec)
+}
+
+/// The filter, whose listener goes to init: a job that had it could answer for itself.
+fn observed(watch: &Watch, channel: &OwnedFd) -> Result<()> {
+    let listener = seccomp::install_observed(&watch.calls())
+        .during(Step::Sensor, "installing a system call filter that asks")?;
+    send_descriptor(channel, listener.as_fd()).during(Step::Sensor, "handing over the filter's listener")
 }
 
 fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {

@@ -117,9 +117,9 @@ impl Order {
     }
 }
 
-/// Sends the job's network namespace, before anything else.
-pub(super) fn send_namespace(channel: impl AsFd, namespace: BorrowedFd<'_>) -> nix::Result<()> {
-    let descriptors = [namespace.as_raw_fd()];
+/// Sends a descriptor: the job's network namespace or the listener of its filter.
+pub(super) fn send_descriptor(channel: impl AsFd, descriptor: BorrowedFd<'_>) -> nix::Result<()> {
+    let descriptors = [descriptor.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&descriptors)];
     let content = [IoSlice::new(&[0])];
     sendmsg::<()>(channel.as_fd().as_raw_fd(), &content, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
@@ -128,8 +128,13 @@ pub(super) fn send_namespace(channel: impl AsFd, namespace: BorrowedFd<'_>) -> n
 
 /// Waits for the job's network namespace; the end of the sender is an error.
 pub(super) fn receive_namespace(channel: &OwnedFd) -> io::Result<OwnedFd> {
+    receive_descriptor(channel)?.map_err(|_| io::ErrorKind::BrokenPipe.into())
+}
+
+/// Waits for a descriptor, or for the message that came in its place, which is empty if the sender ended.
+pub(super) fn receive_descriptor(channel: &OwnedFd) -> io::Result<Result<OwnedFd, Vec<u8>>> {
     wait_for(channel)?;
-    let mut content = [0];
+    let mut content = [0; MAX_MESSAGE];
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
     let mut parts = [IoSliceMut::new(&mut content)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
@@ -138,9 +143,10 @@ pub(super) fn receive_namespace(channel: &OwnedFd) -> io::Result<OwnedFd> {
         ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
         _ => None,
     });
+    let length = message.bytes;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-    let namespace = received.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
-    namespace.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    let descriptor = received.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) });
+    Ok(descriptor.ok_or_else(|| content[..length].to_vec()))
 }
 
 /// Tells the gateway that the command is prepared.
@@ -183,7 +189,7 @@ fn wait_for(channel: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step::Control,
     Step::UserNamespace,
     Step::NetworkNamespace,
@@ -194,6 +200,7 @@ const STEPS: [Step; 10] = [
     Step::Mount,
     Step::Credentials,
     Step::Probe,
+    Step::Sensor,
 ];
 
 fn step_number(step: Step) -> u8 {

@@ -18,6 +18,7 @@ use crate::net::enter_network;
 use crate::userns::Privilege;
 
 use super::control::{Event, MAX_MESSAGE, Order, receive_namespace};
+use super::sensor::Sensor;
 use super::{JobSpec, Terminal, capabilities, command, mounts, witness};
 
 /// What init needs from before the clone.
@@ -29,9 +30,17 @@ pub(super) struct Setup<'a> {
     pub(super) go: &'a OwnedFd,
 }
 
+/// The ends of init's channels to the gateway beside the control socket.
+pub(super) struct Outlets {
+    /// Where the witness is asked.
+    pub(super) questions: OwnedFd,
+    /// Where the sensor tells, if there is one.
+    pub(super) observations: Option<OwnedFd>,
+}
+
 /// Runs the job to its end and exits; the kernel then kills whatever is left of it.
-pub(super) fn main(control: OwnedFd, questions: OwnedFd, setup: &Setup<'_>) -> ! {
-    if let Err(error) = run(&control, questions, setup) {
+pub(super) fn main(control: OwnedFd, outlets: Outlets, setup: &Setup<'_>) -> ! {
+    if let Err(error) = run(&control, outlets, setup) {
         tell(&control, &failure(&error));
     }
     // SAFETY: _exit ends the process without running destructors or handlers that the copied
@@ -39,7 +48,7 @@ pub(super) fn main(control: OwnedFd, questions: OwnedFd, setup: &Setup<'_>) -> !
     unsafe { libc::_exit(0) }
 }
 
-fn run(control: &OwnedFd, questions: OwnedFd, setup: &Setup<'_>) -> Result<()> {
+fn run(control: &OwnedFd, outlets: Outlets, setup: &Setup<'_>) -> Result<()> {
     die_with_gateway(control)?;
     // Out of the caller's process group, so that neither its signals reach init nor the job it.
     setpgid(Pid::from_raw(0), Pid::from_raw(0))
@@ -50,17 +59,34 @@ fn run(control: &OwnedFd, questions: OwnedFd, setup: &Setup<'_>) -> Result<()> {
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .during(Step::Control, "opening a signal descriptor")?;
     let job = command::start(setup)?;
+    let listener = match setup.spec.watch.as_ref().map(|_| job.listener()).transpose()? {
+        Some(Err(event)) => {
+            tell(control, &event);
+            return Ok(());
+        }
+        listener => listener.and_then(std::result::Result::ok),
+    };
     let namespace = receive_namespace(control).during(Step::Control, "waiting for the job namespace")?;
     enter_network(&namespace).during(Step::NetworkNamespace, "entering the job namespace")?;
     prctl::set_dumpable(false).during(Step::Credentials, "closing init to debuggers")?;
     capabilities::keep_for_witness().during(Step::Credentials, "reducing init's capabilities")?;
     // The command is forked already: what is started now is a thread of init alone.
-    witness::start(questions);
+    witness::start(outlets.questions);
+    let sensor = match (setup.spec.watch.clone(), listener, outlets.observations) {
+        (Some(watch), Some(listener), Some(channel)) => {
+            Some(Sensor::start(watch, listener, channel).during(Step::Sensor, "starting the sensor")?)
+        }
+        _ => None,
+    };
     capabilities::keep_only_kill().during(Step::Credentials, "dropping init's capabilities")?;
     // Only now may the command go on: init has nothing left that it could take.
     job.give(&namespace).during(Step::Control, "handing the job namespace to the command")?;
     drop(namespace);
-    supervise(control, &signals, &job, setup.spec.terminal.as_ref())
+    let ended = supervise(control, &signals, &job, setup.spec.terminal.as_ref());
+    if let Some(sensor) = sensor {
+        sensor.finish();
+    }
+    ended
 }
 
 /// Puts the calling process into IPC, UTS and mount namespaces of its own.

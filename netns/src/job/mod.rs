@@ -14,6 +14,7 @@ mod mounts;
 mod probe;
 mod search;
 mod seccomp;
+mod sensor;
 pub mod signals;
 pub mod streams;
 mod terminal;
@@ -44,6 +45,7 @@ pub(crate) use capabilities::forget_bounding_set;
 pub use control::{Event, Order};
 pub(crate) use init::separate;
 pub use mounts::{MountPlan, OwnFiles, default_masks, own_directory};
+pub use sensor::{Access, Ending, Observation, Observer, Watch, WatchedFiles};
 pub use terminal::Terminal;
 pub use witness::{Program, Protocol, Question, Testimony, Witness};
 
@@ -76,6 +78,8 @@ pub struct JobSpec {
     pub terminal: Option<Terminal>,
     /// Whether the job's process group takes the terminal's foreground at once.
     pub foreground: bool,
+    /// Which of its programs and files are told of, if any are.
+    pub watch: Option<Watch>,
 }
 
 /// A started job. Its init process dies with the thread that started it, and everything in the
@@ -88,6 +92,8 @@ pub struct Job {
     go: OwnedFd,
     /// Where init is asked who in the job uses a socket.
     questions: OwnedFd,
+    /// Where the sensor tells what it sees, if there is one.
+    observations: Option<OwnedFd>,
     reaped: AtomicBool,
 }
 
@@ -105,18 +111,23 @@ pub fn spawn(spec: &JobSpec, privilege: Privilege) -> Result<Job> {
     let (control, theirs) = channel(SockFlag::SOCK_NONBLOCK)?;
     let (go, gate) = channel(SockFlag::empty())?;
     let (questions, witness) = channel(SockFlag::empty())?;
+    let (observations, sensor) = match &spec.watch {
+        Some(_) => channel(SockFlag::empty()).map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
+        None => (None, None),
+    };
     // Signals wait until init has a handler for them and the command its own dispositions.
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut mask))
         .during(Step::Control, "blocking signals")?;
     let cloned = clone_init();
     if let Ok(None) = cloned {
-        drop((control, go, questions));
-        init::main(theirs, witness, &init::Setup { spec, privilege, signal_mask: &mask, go: &gate });
+        drop((control, go, questions, observations));
+        let outlets = init::Outlets { questions: witness, observations: sensor };
+        init::main(theirs, outlets, &init::Setup { spec, privilege, signal_mask: &mask, go: &gate });
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).during(Step::Control, "restoring signals")?;
     match cloned.during(Step::JobNamespaces, "making the job's PID namespace")? {
-        Some(init) => Ok(Job { init, control, go, questions, reaped: AtomicBool::new(false) }),
+        Some(init) => Ok(Job { init, control, go, questions, observations, reaped: AtomicBool::new(false) }),
         None => Err(Error::new(Step::Control, "the init process returned", io::ErrorKind::Other)),
     }
 }
@@ -133,7 +144,7 @@ impl Entrance {
     /// # Errors
     /// The control socket broke; a job that is already gone tells why by its events.
     pub fn admit(self, namespace: BorrowedFd<'_>) -> Result<()> {
-        match control::send_namespace(&self.0, namespace) {
+        match control::send_descriptor(&self.0, namespace) {
             Ok(()) | Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => Ok(()),
             Err(error) => Err(Error::new(Step::Control, "handing the namespace to the job's init", error)),
         }
@@ -157,6 +168,16 @@ impl Job {
     pub fn witness(&self) -> Result<Witness> {
         let questions = self.questions.try_clone().during(Step::Control, "sharing the witness's socket")?;
         Ok(Witness::new(questions))
+    }
+
+    /// The way to hear which programs and files the job uses; `None` if nobody looks.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn observer(&self) -> Result<Option<Observer>> {
+        let Some(observations) = &self.observations else { return Ok(None) };
+        let observations = observations.try_clone().during(Step::Control, "sharing the sensor's socket")?;
+        Ok(Some(Observer::new(observations)))
     }
 
     /// Waits until the command has everything but its network: whatever else of the set-up can fail has

@@ -1,6 +1,7 @@
 //! The job's system call filter: refuses what namespaces and capabilities do not cover.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use libc::{EAFNOSUPPORT, ENOSYS, EPERM, c_int, c_long, sock_filter};
 
@@ -12,13 +13,19 @@ use crate::syscall_filter::{self, Answer, LAST_NATIVE, Rule};
 pub(super) fn install() -> io::Result<()> {
     // Without the flag, kernels before 5.16 slow the job down against speculation: a filter for code
     // that shares an address space with its judge needs that, this one does not.
-    syscall_filter::install(&program(), libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW)
+    syscall_filter::install(&program(&[]), libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW)
 }
 
-fn program() -> Vec<sock_filter> {
+/// The same, with a descriptor for who looks at these calls before they go on. What is refused stays so.
+pub(super) fn install_observed(calls: &[c_long]) -> io::Result<OwnedFd> {
+    syscall_filter::install_with_listener(&program(calls), libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW)
+}
+
+fn program(observed: &[c_long]) -> Vec<sock_filter> {
     let mut rules = vec![Rule::no_typing(), by_family(libc::SYS_socket), by_family(libc::SYS_socketpair)];
     rules.extend(ABSENT.iter().map(|call| Rule::always(*call, Answer::Refuse(ENOSYS))));
     rules.extend(FORBIDDEN.iter().map(|call| Rule::always(*call, Answer::Refuse(EPERM))));
+    rules.extend(observed.iter().map(|call| Rule::always(*call, Answer::Ask)));
     syscall_filter::build(rules, LAST_NATIVE)
 }
 
@@ -61,13 +68,16 @@ fn by_family(call: c_long) -> Rule {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::job::{Watch, WatchedFiles};
     use crate::syscall_filter::Run;
 
     const JUDGED: [c_long; 3] = [libc::SYS_ioctl, libc::SYS_socket, libc::SYS_socketpair];
 
     fn answer(call: c_long, first: u64, second: u64) -> Answer {
-        Run::of(program()).answer(call as u32, [first, second, 0, 0, 0, 0])
+        Run::of(program(&[])).answer(call as u32, [first, second, 0, 0, 0, 0])
     }
 
     #[test]
@@ -86,9 +96,40 @@ mod tests {
 
     #[test]
     fn costs_nothing_but_where_arguments_decide() {
-        let run = Run::of(program());
+        let run = Run::of(program(&[]));
         for call in 0..2000 {
             assert_eq!(run.knows_by_number(call as u32), !JUDGED.contains(&call), "call {call}");
+        }
+    }
+
+    #[test]
+    fn what_is_observed_is_neither_refused_nor_looked_at_otherwise() {
+        let watch = Watch { programs: true, files: Some(Arc::new(Everything)) };
+        let (plain, observed) = (Run::of(program(&[])), Run::of(program(&watch.calls())));
+        let mut asked = 0;
+        for call in 0..2000 {
+            let (before, after) = (plain.answer(call, [2; 6]), observed.answer(call, [2; 6]));
+            match after {
+                Answer::Ask => {
+                    assert_eq!(before, Answer::Allow, "call {call}");
+                    asked += 1;
+                }
+                after => assert_eq!(before, after, "call {call}"),
+            }
+        }
+        assert_eq!(asked, watch.calls().len());
+    }
+
+    #[derive(Debug)]
+    struct Everything;
+
+    impl WatchedFiles for Everything {
+        fn has(&self, _: &[u8]) -> bool {
+            true
+        }
+
+        fn may_be_beneath(&self, _: &[u8]) -> bool {
+            true
         }
     }
 

@@ -20,6 +20,7 @@ impl Run {
     pub(crate) fn answer(&self, call: u32, arguments: [u64; 6]) -> Answer {
         match self.action(ARCHITECTURE, call, arguments) {
             libc::SECCOMP_RET_ALLOW => Answer::Allow,
+            libc::SECCOMP_RET_USER_NOTIF => Answer::Ask,
             action => {
                 assert_eq!(action & libc::SECCOMP_RET_ACTION_FULL, libc::SECCOMP_RET_ERRNO);
                 Answer::Refuse((action & libc::SECCOMP_RET_DATA) as i32)

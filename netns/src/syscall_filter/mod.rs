@@ -14,7 +14,7 @@ use std::mem::offset_of;
 use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use libc::{c_int, c_long, seccomp_data, sock_filter};
 
-pub(crate) use install::install;
+pub(crate) use install::{install, install_with_listener};
 #[cfg(test)]
 pub(crate) use interpreter::{KILLED, Run};
 
@@ -34,6 +34,8 @@ const SKIPPED: u32 = u32::MAX;
 pub(crate) enum Answer {
     Allow,
     Refuse(c_int),
+    /// The call waits for who has the filter's listener: see [`install_with_listener`].
+    Ask,
 }
 
 /// The answer to one system call.
@@ -183,6 +185,7 @@ fn answer(answer: Answer) -> sock_filter {
     stop(match answer {
         Answer::Allow => libc::SECCOMP_RET_ALLOW,
         Answer::Refuse(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
+        Answer::Ask => libc::SECCOMP_RET_USER_NOTIF,
     })
 }
 
@@ -226,7 +229,8 @@ mod tests {
         }
 
         fn answer(&mut self) -> Answer {
-            [Answer::Allow, Answer::Refuse(EPERM), Answer::Refuse(EACCES)][self.below(3) as usize]
+            let answers = [Answer::Allow, Answer::Refuse(EPERM), Answer::Refuse(EACCES), Answer::Ask];
+            answers[self.below(4) as usize]
         }
 
         fn rule(&mut self, number: c_long) -> Rule {

@@ -260,3 +260,34 @@ fn long_forms_cannot_multiply_without_bound() {
         "policy.toml:2:8: ports times paths make 4000000 rules, a policy has at most 1048576: \"h.test\""
     );
 }
+
+#[test]
+fn what_is_watched_adds_up() {
+    let mut builder = PolicyBuilder::new();
+    builder.add_file("a.toml", b"[watch]\nexec = true\npaths = [\"~/.npmrc\"]\n");
+    builder.add_file("b.toml", b"[watch]\nexec = false\npaths = [\"*.key\"]\n");
+    builder.add_watched_path("/etc/**");
+    let policy = builder.build().unwrap();
+    let globs = ["~/.npmrc", "*.key", "/etc/**"].map(|text| Glob::parse(text).unwrap());
+    assert_eq!(policy.watch(), &Watch { exec: true, paths: globs.to_vec() });
+    assert!(PolicyBuilder::new().build().unwrap().watch().is_off());
+}
+
+#[test]
+fn every_mistake_of_what_is_watched() {
+    let mut builder = PolicyBuilder::new();
+    builder.add_file("a.toml", b"[watch]\nexec = 1\npaths = [\"/a/\", 5, \"[\"]\npath = []\n");
+    builder.add_watched_path("../x");
+    let errors = builder.build().unwrap_err().to_string();
+    for part in [
+        "a.toml:2:8",
+        "a.toml:3:10",
+        "a.toml:3:17",
+        "a.toml:3:20",
+        "did you mean paths?",
+        "--watch-path",
+        "`..`",
+    ] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+}

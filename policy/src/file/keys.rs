@@ -77,6 +77,7 @@ pub const FILE: Table = Table {
         key("sets", Takes::Sets(&SET), "Rules under a name: a list of them, or a file of them"),
         key("dns", Takes::Table(&DNS), "How names are answered and resolved"),
         key("limits", Takes::Table(&LIMITS), "Bounds on size, number and time"),
+        key("watch", Takes::Table(&WATCH), "What of programs and files is recorded"),
     ],
     required: &[],
 };
@@ -127,6 +128,15 @@ pub const DNS: Table = Table {
             Takes::Time,
             "The greatest time to live in an answer, in whole seconds; 300 unless set",
         ),
+    ],
+    required: &[],
+};
+
+/// `[watch]`.
+pub const WATCH: Table = Table {
+    keys: &[
+        key("exec", Takes::Flag, "Whether programs that run are recorded; false unless set"),
+        key("paths", Takes::Texts, "Patterns of the files whose uses are recorded"),
     ],
     required: &[],
 };
@@ -215,6 +225,7 @@ mod tests {
             (&SET, "[sets.own]\n"),
             (&DNS, "[dns]\n"),
             (&LIMITS, "[limits]\n"),
+            (&WATCH, "[watch]\n"),
         ];
         for (table, head) in tables {
             for key in table.keys {

@@ -7,6 +7,7 @@ mod graph;
 mod head;
 mod layout;
 mod markup;
+mod observed;
 mod tables;
 mod timeline;
 mod tree;
@@ -46,6 +47,7 @@ pub(super) fn report(summary: &Summary) -> String {
     graph::add(&mut page, summary, &excerpt);
     tables::denials(&mut page, summary);
     tables::programs(&mut page, summary, &excerpt);
+    observed::add(&mut page, summary);
     tables::unused(&mut page, summary);
     page.literal("</main>\n<script>").literal(SCRIPT).literal("</script>\n</body>\n</html>\n");
     page.finish()

@@ -7,7 +7,7 @@
 /// Characters of all arguments that are shown.
 const SHOWN: usize = 200;
 /// Octets that are looked at.
-pub(super) const READ: usize = 4096;
+pub(in crate::job) const READ: usize = 4096;
 
 const MASK: &str = "***";
 /// What names of secrets have in them.
@@ -20,7 +20,7 @@ const BEGINNINGS: &[&str] =
     &["ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "npm_", "pypi-", "xox", "AKIA", "ASIA", "sk-", "eyJ"];
 
 /// The arguments in `/proc/PID/cmdline` (proc_pid_cmdline(5)).
-pub(super) fn shown(cmdline: &[u8]) -> Vec<String> {
+pub(in crate::job) fn shown(cmdline: &[u8]) -> Vec<String> {
     let read = &cmdline[..cmdline.len().min(READ)];
     let whole = read.strip_suffix(b"\0").unwrap_or(read);
     if whole.is_empty() {

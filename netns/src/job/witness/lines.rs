@@ -20,15 +20,36 @@ pub(super) fn fdinfo(text: &[u8]) -> Option<(u64, u64)> {
     Some((value(b"mnt_id:")?, value(b"ino:")?))
 }
 
-/// The parent in `/proc/PID/stat`. The name before it may have any bytes in it, parentheses as well.
+/// What tells one program in a process from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::job) struct Image {
+    /// When the process started, in clock ticks.
+    pub(in crate::job) started: u64,
+    /// Where its stack begins, which the kernel chooses anew for each program.
+    pub(in crate::job) stack: u64,
+}
+
+/// The parent in `/proc/PID/stat`.
 pub(super) fn parent(stat: &[u8]) -> Option<u32> {
-    let after = stat.iter().rposition(|&byte| byte == b')')?;
-    let text = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
-    text.split_ascii_whitespace().nth(1)?.parse().ok()
+    after_name(stat)?.nth(1)?.parse().ok()
+}
+
+/// The image in `/proc/PID/stat`.
+pub(super) fn image(stat: &[u8]) -> Option<Image> {
+    let mut fields = after_name(stat)?;
+    let started = fields.nth(19)?.parse().ok()?;
+    let stack = fields.nth(5)?.parse().ok()?;
+    Some(Image { started, stack })
+}
+
+/// The fields from the third on. The name before them may have any bytes in it, parentheses as well.
+fn after_name(stat: &[u8]) -> Option<std::str::SplitAsciiWhitespace<'_>> {
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    Some(std::str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace())
 }
 
 /// The path of an executable as text; a long one lacks its front.
-pub(super) fn path(link: &[u8]) -> String {
+pub(in crate::job) fn path(link: &[u8]) -> String {
     if link.len() <= MAX_PATH {
         return String::from_utf8_lossy(link).into_owned();
     }
@@ -64,6 +85,14 @@ mod tests {
         for broken in ["", "812 (node", "812 (node)", "812 (node) S", "812 (node) S x"] {
             assert_eq!(parent(broken.as_bytes()), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn an_image_has_a_time_and_a_stack() {
+        let fields: Vec<String> = (3..=52).map(|field| field.to_string()).collect();
+        let stat = format!("1 (a) b) {}", fields.join(" "));
+        assert_eq!(image(stat.as_bytes()), Some(Image { started: 22, stack: 28 }));
+        assert_eq!(image(b"1 (a) S 2 3"), None);
     }
 
     #[test]

@@ -5,14 +5,14 @@
 //! killed by a job of the same user, a thread of process 1 cannot. What it reads of processes may be
 //! chosen by the job, so every read has a bound.
 
-mod arguments;
+pub(super) mod arguments;
 mod diag;
-mod lines;
+pub(super) mod lines;
 mod pace;
-mod processes;
+pub(super) mod processes;
 mod search;
-mod urgency;
-mod wire;
+pub(super) mod urgency;
+pub(super) mod wire;
 
 use std::io;
 use std::net::SocketAddr;

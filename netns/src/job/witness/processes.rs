@@ -9,6 +9,7 @@ use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::Mode;
 use nix::unistd::read;
 
+use super::lines::Image;
 use super::{Program, arguments, lines};
 
 /// Numbers that are read of one directory.
@@ -18,7 +19,7 @@ const INIT: u32 = 1;
 
 /// The job's `/proc`.
 #[derive(Debug)]
-pub(super) struct Processes {
+pub(in crate::job) struct Processes {
     proc: OwnedFd,
     /// The mount that all sockets are in, if the kernel shows it.
     sockets: Option<u64>,
@@ -38,7 +39,7 @@ impl Processes {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn open(socket: &OwnedFd) -> io::Result<Processes> {
+    pub(in crate::job) fn open(socket: &OwnedFd) -> io::Result<Processes> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let proc = nix::fcntl::open("/proc", flags, Mode::empty())?;
         let own = content(&proc, &format!("self/fdinfo/{}", socket.as_raw_fd()), 512);
@@ -67,7 +68,7 @@ impl Processes {
     }
 
     /// What is known of a process; `None` if it is gone, or may not be looked at.
-    pub(super) fn describe(&self, pid: u32) -> Option<Program> {
+    pub(in crate::job) fn describe(&self, pid: u32) -> Option<Program> {
         let exe = self.executable(pid)?;
         // The kernel gives out nothing that a file is mapped over, so no file system of the job's can keep
         // the reader waiting (CVE-2018-1120).
@@ -75,25 +76,35 @@ impl Processes {
         Some(Program { pid, exe, args: arguments::shown(&cmdline), parents: self.parents(pid) })
     }
 
+    /// Which program a process runs, and its parent; `None` as for [`Processes::describe`].
+    pub(in crate::job) fn image(&self, pid: u32) -> Option<(Image, u32)> {
+        let stat = self.content(&format!("{pid}/stat"), 512)?;
+        Some((lines::image(&stat)?, lines::parent(&stat)?))
+    }
+
     fn parents(&self, pid: u32) -> Vec<String> {
-        let mut parents = Vec::new();
-        let mut child = pid;
-        while parents.len() < lines::MAX_PARENTS
-            && let Some(parent) = self.parent(child)
-            && parent > INIT
-            && let Some(exe) = self.executable(parent)
+        self.parent(pid).map(|parent| self.line_of(parent)).unwrap_or_default()
+    }
+
+    /// The executables of a process and of its ancestors.
+    pub(in crate::job) fn line_of(&self, mut pid: u32) -> Vec<String> {
+        let mut line = Vec::new();
+        while line.len() < lines::MAX_PARENTS
+            && pid > INIT
+            && let Some(exe) = self.executable(pid)
         {
-            parents.push(exe);
-            child = parent;
+            line.push(exe);
+            let Some(parent) = self.parent(pid) else { break };
+            pid = parent;
         }
-        parents
+        line
     }
 
     fn parent(&self, pid: u32) -> Option<u32> {
         lines::parent(&self.content(&format!("{pid}/stat"), 512)?)
     }
 
-    fn executable(&self, pid: u32) -> Option<String> {
+    pub(in crate::job) fn executable(&self, pid: u32) -> Option<String> {
         let link = readlinkat(&self.proc, format!("{pid}/exe").as_str()).ok()?;
         Some(lines::path(link.as_bytes()))
     }

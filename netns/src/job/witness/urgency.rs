@@ -20,7 +20,7 @@ struct Attributes {
 
 /// Claims it for the calling thread, as far as it may: only root may be less nice than others, and kernels
 /// before 6.12 know no slices.
-pub(super) fn claim() {
+pub(in crate::job) fn claim() {
     for nice in [NICE, 0] {
         let attributes = Attributes {
             size: size_of::<Attributes>() as u32,

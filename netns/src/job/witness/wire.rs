@@ -75,15 +75,19 @@ pub(super) fn encode_testimony(testimony: &Testimony) -> Vec<u8> {
         Testimony::Seen(ids, program) => {
             bytes.push(SEEN);
             add_ids(&mut bytes, ids);
-            bytes.extend(program.pid.to_ne_bytes());
-            add_text(&mut bytes, &program.exe);
-            for list in [&program.args, &program.parents] {
-                bytes.extend((list.len() as u32).to_ne_bytes());
-                list.iter().for_each(|text| add_text(&mut bytes, text));
-            }
+            add_program(&mut bytes, program);
         }
     }
     bytes
+}
+
+pub(in crate::job) fn add_program(bytes: &mut Vec<u8>, program: &Program) {
+    bytes.extend(program.pid.to_ne_bytes());
+    add_text(bytes, &program.exe);
+    for list in [&program.args, &program.parents] {
+        bytes.extend((list.len() as u32).to_ne_bytes());
+        list.iter().for_each(|text| add_text(bytes, text));
+    }
 }
 
 fn add_ids(bytes: &mut Vec<u8>, ids: &[u32]) {
@@ -91,7 +95,7 @@ fn add_ids(bytes: &mut Vec<u8>, ids: &[u32]) {
     ids.iter().for_each(|id| bytes.extend(id.to_ne_bytes()));
 }
 
-fn add_text(bytes: &mut Vec<u8>, text: &str) {
+pub(in crate::job) fn add_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend((text.len() as u32).to_ne_bytes());
     bytes.extend(text.as_bytes());
 }
@@ -103,28 +107,40 @@ pub(super) fn decode_testimony(bytes: &[u8]) -> Option<Testimony> {
         UNKNOWN => Testimony::Unknown(bytes.ids()?),
         SEEN => {
             let ids = bytes.ids()?;
-            let program = Program {
-                pid: bytes.number()?,
-                exe: bytes.text()?,
-                args: bytes.list(Reader::text)?,
-                parents: bytes.list(Reader::text)?,
-            };
-            Testimony::Seen(ids, program)
+            Testimony::Seen(ids, bytes.program()?)
         }
         _ => return None,
     })
 }
 
-struct Reader<'a>(&'a [u8]);
+/// What is left of a message.
+pub(in crate::job) struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(in crate::job) fn new(message: &'a [u8]) -> Reader<'a> {
+        Reader(message)
+    }
+
+    pub(in crate::job) fn program(&mut self) -> Option<Program> {
+        Some(Program {
+            pid: self.number()?,
+            exe: self.text()?,
+            args: self.list(Reader::text)?,
+            parents: self.list(Reader::text)?,
+        })
+    }
+
+    pub(in crate::job) fn long(&mut self) -> Option<u64> {
+        self.array().map(u64::from_ne_bytes)
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*array)
     }
 
-    fn octet(&mut self) -> Option<u8> {
+    pub(in crate::job) fn octet(&mut self) -> Option<u8> {
         self.array::<1>().map(|[octet]| octet)
     }
 
@@ -141,7 +157,7 @@ impl Reader<'_> {
         self.list(Reader::number)
     }
 
-    fn text(&mut self) -> Option<String> {
+    pub(in crate::job) fn text(&mut self) -> Option<String> {
         let length = self.number()? as usize;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
