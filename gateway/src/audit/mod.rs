@@ -24,6 +24,7 @@ pub use event::{Event, Kind};
 pub use origin::Origin;
 pub use pending::Pending;
 pub use sink::{Format, LogError, Reports, Sinks};
+pub use text::chain;
 
 #[cfg(test)]
 pub(crate) use json::Line;
@@ -34,8 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// How often standard error without room is looked at.
 const RETRY: Duration = Duration::from_millis(50);
-/// Octets of events that may wait for the writer: more than a hundred thousand usual ones.
-const QUEUE: usize = 64 * 1024 * 1024;
+/// Octets of events that may wait for the writer: more than fifty thousand usual ones.
+const QUEUE: usize = 96 * 1024 * 1024;
 
 /// A handle for sending events; cheap to clone.
 #[derive(Clone, Debug)]
@@ -59,7 +60,8 @@ struct Shared {
 }
 
 enum Message {
-    Event(Box<Event>),
+    /// With its octets in the queue.
+    Event(Box<Event>, usize),
     Notice(String),
     End,
 }
@@ -90,8 +92,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         netns::guard::confine_helper()?;
         while let Some(message) = next(&receiver, &mut sinks) {
             match message {
-                Message::Event(mut event) => {
-                    let size = event.size();
+                Message::Event(mut event, size) => {
                     event.complete();
                     sinks.event(&event);
                     progress.queued.fetch_sub(size, Ordering::Relaxed);
@@ -134,7 +135,7 @@ impl Audit {
             return;
         }
         // The writer ends only after the last event.
-        let _ = self.sender.send(Message::Event(Box::new(event)));
+        let _ = self.sender.send(Message::Event(Box::new(event), size));
     }
 
     /// Tells the user something that is no decision, on standard error.

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use policy::{Mode, Policy, Reason};
 
-use crate::audit::{Event, Kind, Outcome, printable};
+use crate::audit::{Event, Kind, Outcome, chain, printable};
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
@@ -71,6 +71,8 @@ struct Traffic {
     rule: Option<String>,
     reason: Option<Reason>,
     suggestion: Option<String>,
+    /// The program and its ancestors, as the log names them.
+    by: Option<String>,
 }
 
 impl Summary {
@@ -178,6 +180,7 @@ impl Traffic {
             rule: None,
             reason: None,
             suggestion: None,
+            by: None,
         }
     }
 
@@ -197,6 +200,7 @@ impl Traffic {
             self.rule = shown(&event.rule);
             self.reason = event.reason;
             self.suggestion = shown(&event.suggestion);
+            self.by = event.program.as_deref().map(chain).or(self.by.take());
         }
     }
 
