@@ -30,6 +30,8 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 const CURL: &str = "/usr/bin/curl";
+/// Other work on the machine may keep the one who looks from looking in time.
+const ATTEMPTS: usize = 4;
 
 impl Outcome {
     /// Every event that fits was caused by this program.
@@ -54,7 +56,17 @@ fn programs_are_told(mode: Mode) {
     world.site("good.test");
     let jail = Jail::new(&world, mode).allow("good.test");
     for url in ["https://good.test/", "http://good.test/"] {
-        let outcome = jail.shell(&format!("curl -sS {url} & echo $!; wait"));
+        let run = || jail.shell(&format!("curl -sS {url} & echo $!; wait"));
+        // What is allowed is not held back, and its server is on this machine.
+        let in_time =
+            |outcome: &Outcome| outcome.events.iter().all(|event| event.kind == "dns" || event.pid.is_some());
+        let mut outcome = run();
+        for _ in 1..ATTEMPTS {
+            if in_time(&outcome) {
+                break;
+            }
+            outcome = run();
+        }
         let pid: u32 = outcome.stdout.lines().next().unwrap().parse().unwrap();
         outcome.assert_success().assert_by(CURL, |event| event.kind != "dns");
         let event = outcome.events.iter().find(|event| event.kind != "dns").unwrap();
@@ -115,8 +127,6 @@ fn ancestors_are_told(mode: Mode) {
 fn one_shots_are_told(mode: Mode) {
     const COUNT: usize = 100;
     const ENOUGH: usize = 99;
-    // Other work on the machine may keep the one who looks from looking in time.
-    const ATTEMPTS: usize = 4;
     /// What is allowed is not held back, so its server is as far away as servers are.
     const DISTANCE: Duration = Duration::from_millis(30);
     let world = World::new();

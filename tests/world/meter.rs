@@ -12,12 +12,12 @@ use tokio::net::TcpStream;
 /// Octets that came up and went down.
 pub(crate) type Volume = (u64, u64);
 
-/// The connections of a server so far, each with the port that it came to.
+/// The connections of a server so far.
 #[derive(Clone, Default)]
-pub(crate) struct Meters(Arc<Mutex<Vec<(u16, Arc<Meter>)>>>);
+pub(crate) struct Meters(Arc<Mutex<Vec<Arc<Meter>>>>);
 
-#[derive(Default)]
 struct Meter {
+    port: u16,
     up: AtomicU64,
     down: AtomicU64,
 }
@@ -30,13 +30,13 @@ impl Meters {
     /// What each connection to this port carried.
     pub(crate) fn of_port(&self, port: u16) -> Vec<Volume> {
         let all = self.0.lock().unwrap();
-        let there = all.iter().filter(|(at, _)| *at == port);
-        there.map(|(_, meter)| (meter.up.load(Ordering::SeqCst), meter.down.load(Ordering::SeqCst))).collect()
+        let there = all.iter().filter(|meter| meter.port == port);
+        there.map(|meter| (meter.up.load(Ordering::SeqCst), meter.down.load(Ordering::SeqCst))).collect()
     }
 
     pub(super) fn watch(&self, stream: TcpStream, port: u16) -> Metered {
-        let meter = Arc::<Meter>::default();
-        self.0.lock().unwrap().push((port, meter.clone()));
+        let meter = Arc::new(Meter { port, up: AtomicU64::new(0), down: AtomicU64::new(0) });
+        self.0.lock().unwrap().push(meter.clone());
         Metered { stream, meter }
     }
 }

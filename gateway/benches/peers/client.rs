@@ -110,7 +110,8 @@ fn connections() -> io::Result<f64> {
     Ok(done.into_inner() as f64 / start.elapsed().as_secs_f64())
 }
 
-fn exchange() -> io::Result<()> {
+/// Connects, and sends a small piece there and back.
+pub(crate) fn exchange() -> io::Result<()> {
     let mut stream = connect(SMALL)?;
     stream.write_all(&[1; PIECE])?;
     let mut piece = Vec::with_capacity(PIECE + 1);

@@ -6,6 +6,7 @@
 //! machine where single figures do not. Run it as root: `cargo bench -p gateway --bench peers`.
 #![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
 
+mod attribution;
 mod client;
 mod figures;
 mod names;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
     let done = match arguments.first().map(String::as_str) {
         Some("serve") => server::main(),
         Some("load") => client::main(arguments.get(1).is_some_and(|word| word == "jailed")),
+        Some("attribution") => attribution::compare(),
+        Some("exchanges") => attribution::load(),
         Some("wait") => variants::wait_and_exec(&arguments[1..]),
         _ => compare(),
     };

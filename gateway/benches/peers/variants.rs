@@ -12,7 +12,7 @@ use crate::figures::Load;
 use crate::server::{BULK, SMALL};
 use crate::world::{self, SERVER};
 
-const CIJAIL_NET: &str = env!("CARGO_BIN_EXE_cijail-net");
+pub(crate) const CIJAIL_NET: &str = env!("CARGO_BIN_EXE_cijail-net");
 /// The user of rootless runs (nobody).
 const USER: u32 = 65_534;
 

@@ -105,7 +105,8 @@ impl Event {
     /// Octets that it takes while it waits, about.
     pub(super) fn size(&self) -> usize {
         let texts = [&self.name, &self.method, &self.url, &self.rule, &self.suggestion, &self.detail];
-        size_of::<Event>() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        size_of::<Event>() + texts + self.origin.as_ref().map_or(0, Origin::size)
     }
 
     /// Waits for the answer to who it was, if it was asked.

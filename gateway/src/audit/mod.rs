@@ -26,6 +26,7 @@ pub use origin::Origin;
 pub use pending::Pending;
 pub use run_outcome::RunOutcome;
 pub use sink::{FILE_COLUMNS, Format, LogError, Reports, Sinks};
+pub use text::chain;
 
 #[cfg(test)]
 pub(crate) use {json::line as json_line, text::line as text_line};
@@ -39,8 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// How often standard error without room is looked at.
 const RETRY: Duration = Duration::from_millis(50);
-/// Octets of events that may wait for the writer: more than a hundred thousand usual ones.
-const QUEUE: usize = 64 * 1024 * 1024;
+/// Octets of events that may wait for the writer: more than fifty thousand usual ones.
+const QUEUE: usize = 96 * 1024 * 1024;
 
 /// A handle for sending events; cheap to clone.
 #[derive(Clone, Debug)]
@@ -64,7 +65,8 @@ struct Shared {
 }
 
 enum Message {
-    Event(Box<Event>),
+    /// With its octets in the queue.
+    Event(Box<Event>, usize),
     Notice(String),
     End(RunOutcome),
 }
@@ -97,8 +99,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         let mut outcome = RunOutcome { command: None, objected: false };
         while let Some(message) = next(&receiver, &mut sinks) {
             match message {
-                Message::Event(mut event) => {
-                    let size = event.size();
+                Message::Event(mut event, size) => {
                     event.complete();
                     sinks.event(&event);
                     progress.queued.fetch_sub(size, Ordering::Relaxed);
@@ -144,7 +145,7 @@ impl Audit {
             return;
         }
         // The writer ends only after the last event.
-        let _ = self.sender.send(Message::Event(Box::new(event)));
+        let _ = self.sender.send(Message::Event(Box::new(event), size));
     }
 
     /// Tells the user something that is no decision, on standard error.

@@ -11,6 +11,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How long after the question a denial is held back, so that who is denied is still there to be seen.
 const HELD: Duration = Duration::from_millis(50);
 
+/// Octets of a program that is not known yet.
+const USUAL: usize = 1024;
+
 /// A question under way; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Origin(Arc<Cell>);
@@ -47,6 +50,18 @@ impl Origin {
         }
         drop(answer);
         self.0.notify.notify_waiters();
+    }
+
+    /// Octets that the answer takes, or is expected to.
+    pub(super) fn size(&self) -> usize {
+        match &self.lock().given {
+            None => USUAL,
+            Some(None) => 0,
+            Some(Some(program)) => {
+                let texts = program.args.iter().chain(&program.parents);
+                texts.map(|text| size_of::<String>() + text.len()).sum::<usize>() + program.exe.len()
+            }
+        }
     }
 
     /// Whether there is nothing to wait for any more.

@@ -37,7 +37,7 @@ fn describe(event: &Event, numbered: bool) -> String {
         let _ = write!(line, " ({})", printable(detail));
     }
     if let Some(program) = &event.program {
-        let _ = write!(line, " ({})", chain(program, numbered));
+        let _ = write!(line, " ({})", lineage(program, numbered));
     }
     if let Some(reason) = event.reason {
         let _ = write!(line, " {reason}");
@@ -56,8 +56,13 @@ fn describe(event: &Event, numbered: bool) -> String {
     line
 }
 
-/// `node[812] < npm < sh`
-fn chain(program: &Program, numbered: bool) -> String {
+/// `node < npm < sh`: a program with its ancestors.
+pub fn chain(program: &Program) -> String {
+    lineage(program, false)
+}
+
+/// The same, or `node[812] < npm < sh`.
+fn lineage(program: &Program, numbered: bool) -> String {
     let mut chain = name(&program.exe);
     if numbered {
         let _ = write!(chain, "[{}]", program.pid);

@@ -19,7 +19,8 @@ pub fn annotations(summary: &Summary) -> String {
         .iter()
         .take(MOST)
         .map(|(to, traffic)| {
-            let message = format!("{} {} {}: {}", to.kind, to.shown(), traffic.verdict(), traffic.why());
+            let by = traffic.by.iter().map(|by| format!("; by {by}")).collect::<String>();
+            let message = format!("{} {} {}: {}{by}", to.kind, to.shown(), traffic.verdict(), traffic.why());
             format!("::{command} title=cijail-net::{}\n", escaped(&message))
         })
         .collect();

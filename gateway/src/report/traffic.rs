@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use policy::Reason;
 
-use crate::audit::{Event, Outcome, printable};
+use crate::audit::{Event, Outcome, chain, printable};
 
 /// Counts, octets and times of one destination, and what decided about it.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(super) struct Traffic {
     pub(super) reason: Option<Reason>,
     /// The rule that would allow it.
     pub(super) suggestion: Option<String>,
+    /// Of what was blocked, the program and its ancestors, as the log names them.
+    pub(super) by: Option<String>,
 }
 
 impl Traffic {
@@ -39,6 +41,7 @@ impl Traffic {
             rule: None,
             reason: None,
             suggestion: None,
+            by: None,
         }
     }
 
@@ -59,6 +62,11 @@ impl Traffic {
             self.reason = event.reason;
             self.suggestion = shown(&event.suggestion);
         }
+        if event.verdict != Outcome::Allow
+            && let Some(program) = &event.program
+        {
+            self.by = Some(chain(program));
+        }
     }
 
     /// Adds what another program did with the same destination.
@@ -75,6 +83,9 @@ impl Traffic {
             self.rule = other.rule.clone();
             self.reason = other.reason;
             self.suggestion = other.suggestion.clone();
+            self.by = other.by.clone().or(self.by.take());
+        } else if self.by.is_none() {
+            self.by = other.by.clone();
         }
     }
 
