@@ -45,6 +45,7 @@ mod report;
 mod requests;
 mod sandbox;
 mod self_test;
+mod sensor;
 mod stderr;
 mod tampering;
 mod threat_model;
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         clients::add,
         trust::add,
         who::add,
+        sensor::add,
         // Looks at the names of the others.
         threat_model::add,
     ] {

@@ -54,6 +54,16 @@ pub struct Event {
     pub duration: Option<Duration>,
 }
 
+/// Details of [`Kind::Exec`]: it did not run, or was not seen to.
+pub mod ending {
+    /// The kernel refused: no permission, or no program.
+    pub const REFUSED: &str = "refused";
+    /// There is no such file.
+    pub const NOT_FOUND: &str = "not found";
+    /// The process was gone before it was seen again.
+    pub const UNSEEN: &str = "gone before it was seen";
+}
+
 /// The layer that decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {

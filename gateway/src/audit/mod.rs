@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use dns::Outcome;
 pub use escape::printable;
-pub use event::{Event, Kind};
+pub use event::{Event, Kind, ending};
 pub use origin::Origin;
 pub use pending::Pending;
 pub use sink::{Format, LogError, Reports, Sinks};
