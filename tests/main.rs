@@ -48,6 +48,7 @@ mod requests;
 mod sandbox;
 mod schemas;
 mod self_test;
+mod sensor;
 mod sets;
 mod stderr;
 mod story;
@@ -115,6 +116,7 @@ fn main() -> ExitCode {
         clients::add,
         trust::add,
         who::add,
+        sensor::add,
         // Looks at the names of the others.
         threat_model::add,
     ] {

@@ -106,7 +106,15 @@ fn told(outcome: &Outcome, summary: &str) {
     let raw = "::error title=cijail-net::tcp 198.51.100.66:4444 BLOCKED: ip-not-allowed; \
                to allow: 198.51.100.66:4444; by node < ";
     assert!(outcome.stderr.contains(raw), "{outcome}");
-    for words in ["`evil.test`", "`198.51.100.66:4444`", &hidden, "not-allowed; to allow: evil.test", "❌"] {
+    for words in [
+        "`evil.test`",
+        "`198.51.100.66:4444`",
+        &hidden,
+        "not-allowed; to allow: evil.test",
+        "❌",
+        "/curl",
+        "/node",
+    ] {
         assert!(summary.contains(words), "{words} is not in {summary}");
     }
     // The line of the log names the chain.

@@ -106,7 +106,7 @@ const VETH: &str = "veth link";
 const JOB_NAMESPACES: &str = "job namespaces";
 const MOUNTS: &str = "mounts";
 
-static PROBES: [Probe; 18] = [
+static PROBES: [Probe; 19] = [
     probe(PROC, attempts::readable_proc, remedy::readable_proc),
     probe(USER_NAMESPACE, attempts::user_namespace, remedy::namespace),
     probe(NETWORK_NAMESPACES, attempts::network_namespaces, remedy::namespace),
@@ -123,6 +123,7 @@ static PROBES: [Probe; 18] = [
     inside("resolv.conf", attempts::resolv_conf, remedy::resolv_conf),
     inside("job's privileges", attempts::credentials, remedy::credentials),
     inside("seccomp", attempts::seccomp, remedy::seccomp),
+    inside("program sensor", attempts::sensor, remedy::nothing),
     probe("close_range", attempts::close_range, remedy::close_range),
     probe("Landlock", attempts::landlock, remedy::nothing),
 ];

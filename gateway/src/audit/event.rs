@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use netns::job::Program;
 use policy::Reason;
 
+use super::origin::size_of_program;
 use super::{Origin, Outcome};
 
 /// One decision, allowed or not. Absent means unknown.
@@ -54,6 +55,16 @@ pub struct Event {
     pub duration: Option<Duration>,
 }
 
+/// Details of [`Kind::Exec`]: it did not run, or was not seen to.
+pub mod ending {
+    /// The kernel refused: no permission, or no program.
+    pub const REFUSED: &str = "refused";
+    /// There is no such file.
+    pub const NOT_FOUND: &str = "not found";
+    /// The process was gone before it was seen again.
+    pub const UNSEEN: &str = "gone before it was seen";
+}
+
 /// The layer that decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -81,8 +92,18 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Kind; 8] =
-        [Kind::Dns, Kind::Tls, Kind::Http, Kind::Tcp, Kind::Udp, Kind::Icmp, Kind::Other, Kind::Unix];
+    pub const ALL: [Kind; 10] = [
+        Kind::Dns,
+        Kind::Tls,
+        Kind::Http,
+        Kind::Tcp,
+        Kind::Udp,
+        Kind::Icmp,
+        Kind::Other,
+        Kind::Unix,
+        Kind::Exec,
+        Kind::File,
+    ];
 
     /// The word that stands in logs and events.
     pub fn as_str(self) -> &'static str {
@@ -104,9 +125,11 @@ impl Kind {
 impl Event {
     /// Octets that it takes while it waits, about.
     pub(super) fn size(&self) -> usize {
-        let texts = [&self.name, &self.method, &self.url, &self.rule, &self.suggestion, &self.detail];
+        let texts =
+            [&self.name, &self.method, &self.url, &self.path, &self.rule, &self.suggestion, &self.detail];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-        size_of::<Event>() + texts + self.origin.as_ref().map_or(0, Origin::size)
+        let program = self.program.as_deref().map_or(0, size_of_program);
+        size_of::<Event>() + texts + program + self.origin.as_ref().map_or(0, Origin::size)
     }
 
     /// Waits for the answer to who it was, if it was asked.

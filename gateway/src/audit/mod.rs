@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use dns::Outcome;
 pub use escape::{printable, shell_quoted, shell_word};
-pub use event::{Event, Kind};
+pub use event::{Event, Kind, ending};
 pub use origin::Origin;
 pub use pending::Pending;
 pub use run_outcome::RunOutcome;

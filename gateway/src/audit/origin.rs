@@ -57,10 +57,7 @@ impl Origin {
         match &self.lock().given {
             None => USUAL,
             Some(None) => 0,
-            Some(Some(program)) => {
-                let texts = program.args.iter().chain(&program.parents);
-                texts.map(|text| size_of::<String>() + text.len()).sum::<usize>() + program.exe.len()
-            }
+            Some(Some(program)) => size_of_program(program),
         }
     }
 
@@ -92,6 +89,12 @@ impl Origin {
     fn lock(&self) -> MutexGuard<'_, Answer> {
         self.0.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Octets that the texts about a program take.
+pub(super) fn size_of_program(program: &Program) -> usize {
+    let texts = program.args.iter().chain(&program.parents);
+    texts.map(|text| size_of::<String>() + text.len()).sum::<usize>() + program.exe.len()
 }
 
 #[cfg(test)]

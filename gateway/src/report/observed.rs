@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::audit::{Event, Kind, printable};
+use crate::audit::{Event, Kind, ending, printable};
 
 /// Programs and uses of files that are told apart; what comes after them is counted as one each.
 const MOST: usize = 10_000;
@@ -25,7 +25,7 @@ pub(super) struct Observed {
 #[derive(Debug, Clone, Copy, Default)]
 struct Runs {
     ran: u64,
-    /// It was asked for, and did not run.
+    /// It was asked for, is there, and did not run.
     failed: u64,
 }
 
@@ -69,9 +69,12 @@ impl Observed {
         let times = event.count.unwrap_or(1);
         let path = || printable(event.path.as_deref().unwrap_or("?")).into_owned();
         match event.kind {
+            // A search through PATH tries many places.
+            Kind::Exec if event.detail.as_deref() == Some(ending::NOT_FOUND) => {}
             Kind::Exec => {
                 let runs = entry(&mut self.programs, path(), || OTHERS.to_owned());
-                *(if event.detail.is_none() { &mut runs.ran } else { &mut runs.failed }) += times;
+                let failed = event.detail.as_deref() == Some(ending::REFUSED);
+                *(if failed { &mut runs.failed } else { &mut runs.ran }) += times;
             }
             Kind::File => {
                 let exe = event.program.as_ref().map_or("?", |program| &program.exe);

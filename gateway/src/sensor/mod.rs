@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use netns::job::{Access, Ending, Observation, Observer};
 use tokio::io::unix::AsyncFd;
 
-use crate::audit::{Audit, Event, Kind, Outcome};
+use crate::audit::{Audit, Event, Kind, Outcome, ending as word};
 
 pub use files::{WatchError, watch};
 
@@ -65,9 +65,9 @@ fn event(observation: Observation) -> Event {
         Observation::Program { at, program, path, ending, times } => {
             let detail = match ending {
                 Ending::Ran => None,
-                Ending::Refused => Some("refused"),
-                Ending::NotFound => Some("not found"),
-                Ending::Unseen => Some("gone before it was seen"),
+                Ending::Refused => Some(word::REFUSED),
+                Ending::NotFound => Some(word::NOT_FOUND),
+                Ending::Unseen => Some(word::UNSEEN),
             };
             (at, program, path, times, Kind::Exec, None, detail)
         }

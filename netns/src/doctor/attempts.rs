@@ -137,6 +137,22 @@ pub(super) fn seccomp(_: Option<Privilege>) -> Attempt {
     Ok(String::new())
 }
 
+/// Not needed for a run without it. Its threads look with capabilities that a run's init has.
+pub(super) fn sensor(_: Option<Privilege>) -> Attempt {
+    if job::own_mounts().and_then(|()| job::fresh_proc()).is_err() {
+        return Err(Stop::Unreached("a fresh /proc"));
+    }
+    Ok(match job::sensor() {
+        Ok(()) => String::new(),
+        Err(error) => {
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let remedy = error.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            format!("not there, and optional: no --watch-exec and --watch-path ({error}{cause}{remedy})")
+        }
+    })
+}
+
 pub(super) fn close_range(_: Option<Privilege>) -> Attempt {
     job::closed_descriptors()?;
     Ok(String::new())

@@ -118,17 +118,22 @@ fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<N
     chdir(&spec.directory).during(Step::Mount, format!("entering {}", spec.directory.display()))?;
     close_inherited().during(Step::Credentials, "closing inherited descriptors")?;
     if let Some(watch) = &spec.watch {
-        sensor::prove(watch).during(Step::Sensor, "looking at the job's system calls")?;
+        proved(watch)?;
     }
     restore_signals(setup.signal_mask).during(Step::Control, "restoring signals")?;
     execute(spec)
 }
 
 /// The filter, whose listener goes to init: a job that had it could answer for itself.
-fn observed(watch: &Watch, channel: &OwnedFd) -> Result<()> {
+pub(super) fn observed(watch: &Watch, channel: &OwnedFd) -> Result<()> {
     let listener = seccomp::install_observed(&watch.calls())
         .during(Step::Sensor, "installing a system call filter that asks")?;
     send_descriptor(channel, listener.as_fd()).during(Step::Sensor, "handing over the filter's listener")
+}
+
+/// Shows that calls under that filter are seen.
+pub(super) fn proved(watch: &Watch) -> Result<()> {
+    sensor::prove(watch).during(Step::Sensor, "looking at the job's system calls")
 }
 
 fn take_credentials(spec: &JobSpec, privilege: Privilege) -> Result<()> {
