@@ -37,7 +37,7 @@ pub(crate) struct Line<'a> {
     /// The program that was run, or the file that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// Whether the file was read, written or more.
+    /// What was done with the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<&'a str>,
     /// The rule that decided.
@@ -74,7 +74,7 @@ pub(crate) struct Line<'a> {
     /// How long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
-    /// How often, if not once.
+    /// So many further ones are like an earlier event.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
 }

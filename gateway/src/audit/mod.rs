@@ -164,6 +164,11 @@ impl Audit {
         }
     }
 
+    /// Whether the writer keeps up: what can wait does so otherwise, instead of being lost.
+    pub fn has_room(&self) -> bool {
+        self.shared.queued.load(Ordering::Relaxed) < QUEUE / 2
+    }
+
     /// Whether nobody reads the events.
     pub fn is_silent(&self) -> bool {
         self.shared.silent.load(Ordering::Relaxed)

@@ -3,6 +3,7 @@
 mod files;
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use netns::job::{Access, Ending, Observation, Observer};
 use tokio::io::unix::AsyncFd;
@@ -13,6 +14,9 @@ pub use files::{WatchError, watch};
 
 /// Observations that are read before others have their turn.
 const TURN: usize = 64;
+
+/// How long the log's writer is left to itself if it is behind.
+const REST: Duration = Duration::from_millis(1);
 
 /// The log's end of the sensor.
 #[derive(Debug)]
@@ -38,6 +42,10 @@ impl Sensing {
                 // A job that does a lot keeps nobody else from their turn.
                 Ok(Ok(())) => tokio::task::yield_now().await,
                 Err(_) => {}
+            }
+            // The job waits for us then.
+            while !self.audit.has_room() {
+                tokio::time::sleep(REST).await;
             }
         }
     }

@@ -42,17 +42,24 @@ pub(super) enum Turn {
 }
 
 impl Crew {
-    /// A thread joins, and is free.
+    /// A thread that is about to start joins, and is free.
     pub(super) fn join(&self) {
         self.lock().all += 1;
-        self.free();
+        self.free(Turn::Look);
     }
 
-    /// A thread is free again.
-    pub(super) fn free(&self) {
+    /// One that joined did not start.
+    pub(super) fn leave(&self) {
+        let mut roster = self.lock();
+        roster.all -= 1;
+        roster.free -= 1;
+    }
+
+    /// A thread is free again after its turn. One that looked was not stuck.
+    pub(super) fn free(&self, after: Turn) {
         let mut roster = self.lock();
         roster.free += 1;
-        roster.stuck = false;
+        roster.stuck &= after == Turn::Pass;
         if roster.awaited {
             self.freed.notify_one();
         }
@@ -105,9 +112,11 @@ mod tests {
         // The last one passes on what comes, for as long as nobody is done.
         for _ in 0..3 {
             assert_eq!(crew.take(true), Turn::Pass);
-            crew.free();
+            crew.free(Turn::Pass);
+            assert!(crew.lock().stuck, "the next one is not waited for as long");
         }
-        crew.free();
+        crew.free(Turn::Look);
+        assert!(!crew.lock().stuck);
         assert_eq!(crew.take(true), Turn::Look);
     }
 
@@ -122,7 +131,7 @@ mod tests {
             while !crew.lock().awaited {
                 std::thread::yield_now();
             }
-            crew.free();
+            crew.free(Turn::Look);
             assert_eq!(last.join().unwrap(), Turn::Look);
         });
     }
@@ -132,6 +141,10 @@ mod tests {
         let crew = Crew::default();
         crew.join();
         assert_eq!(crew.take(true), Turn::Reinforce);
+        crew.join();
+        crew.leave();
         assert_eq!(crew.take_alone(), Turn::Pass);
+        crew.free(Turn::Pass);
+        assert_eq!(crew.take(true), Turn::Reinforce);
     }
 }

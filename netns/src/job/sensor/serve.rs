@@ -102,17 +102,17 @@ impl Sensor {
 impl Shared {
     fn spawn(shared: &Arc<Shared>) -> io::Result<()> {
         let own = shared.clone();
-        builder().spawn(move || {
+        // Before it takes a call.
+        shared.crew.join();
+        let started = builder().spawn(move || {
             let unfinished = EndsTheJob;
             urgency::claim();
             if capabilities::keep_only_witness().is_ok() {
                 Shared::serve(&own);
                 std::mem::forget(unfinished);
             }
-        })?;
-        // Before it has got any further: it is there for the next call.
-        shared.crew.join();
-        Ok(())
+        });
+        started.map(drop).inspect_err(|_| shared.crew.leave())
     }
 
     /// Answers until nobody is left under the filter.
@@ -131,7 +131,7 @@ impl Shared {
                 shared.outlet.miss(1);
                 let _ = shared.listener.release(&waiting);
             }
-            shared.crew.free();
+            shared.crew.free(turn);
         }
     }
 
@@ -263,6 +263,8 @@ impl Shared {
             before,
         };
         let mut seen = self.lock();
+        // Its parent ran before it did, so it is told before.
+        self.look(&mut seen, parent);
         // A thread that is not the first, while another one's attempt is under way.
         self.decide(&mut seen, process);
         seen.attempts.add(process, attempt);
@@ -325,11 +327,18 @@ impl Shared {
             thread::sleep(PAUSE);
             let mut seen = self.lock();
             for process in seen.attempts.processes() {
-                let now = self.now(process);
-                if let Some(observation) = seen.attempts.look(process, now) {
-                    self.tell_program(&mut seen, observation);
-                }
+                self.look(&mut seen, process);
             }
+        }
+    }
+
+    fn look(&self, seen: &mut Seen, process: u32) {
+        if !seen.attempts.has(process) {
+            return;
+        }
+        let now = self.now(process);
+        if let Some(observation) = seen.attempts.look(process, now) {
+            self.tell_program(seen, observation);
         }
     }
 
