@@ -41,6 +41,7 @@ mod other_jails;
 mod proof;
 mod proxy;
 mod reach;
+mod rego;
 mod report;
 mod requests;
 mod sandbox;
@@ -97,6 +98,7 @@ fn main() -> ExitCode {
         leaks::add,
         learn::add,
         sets::add,
+        rego::add,
         last_words::add,
         wildcards::add,
         endurance::add,

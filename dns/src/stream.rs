@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use policy::{Name, Opinion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::question::name_of;
 use crate::record::{Answered, DnsRecord};
 use crate::response::Transport;
 use crate::server::Dns;
@@ -23,11 +25,13 @@ const MAX_IN_FLIGHT: usize = 32;
 const CHUNK: usize = 4096;
 
 /// Answers the questions of one stream until the client closes it, is silent for ten seconds, or
-/// sends what is no query. `asked` is the server that the job meant to reach.
-pub async fn serve_stream<S: AsyncRead + AsyncWrite>(
+/// sends what is no query. `asked` is the server that the job meant to reach; `advise` asks other
+/// rules about the name of a question.
+pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>>(
     stream: S,
     asked: SocketAddr,
     dns: &Dns,
+    advise: impl Fn(Option<Name>) -> O,
     mut on_record: impl FnMut(DnsRecord),
 ) -> io::Result<()> {
     let (reader, writer) = tokio::io::split(stream);
@@ -54,10 +58,9 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite>(
             && answering.len() < MAX_IN_FLIGHT
             && let Some(query) = frames.next()
         {
-            match dns.answer_now(&query, asked, Transport::Tcp) {
-                Some(answered) => open = reply(&mut writer, answered, &mut on_record).await?,
-                None => answering.push(async move { dns.answer(&query, asked, Transport::Tcp).await }),
-            }
+            let opinion = advise(name_of(&query));
+            answering
+                .push(async move { dns.answer_advised(&query, asked, Transport::Tcp, opinion.await).await });
         }
     }
     writer.shutdown().await

@@ -10,7 +10,7 @@ use policy::Policy;
 
 use super::args::RunArgs;
 use super::sources::{self, Gathered};
-use super::{Failure, say};
+use super::{Failure, rego, say};
 use crate::app::{self, Account, Plan};
 use crate::audit::{Format, Reports, Sinks};
 use crate::report::{Baseline, ReportFormat, Summary};
@@ -48,11 +48,13 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     }
     let proxies = ParentProxies::from_environment(variable)?;
     let Gathered { policy, notes } = sources::gather(&args.rules, variable, &proxies.names())?;
+    let rego = rego::read(&args.rules.rego)?;
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
     let sinks = reports(&args, &policy, variable)?.into_iter().fold(sinks(&args)?, Sinks::with_reports);
     let plan = Plan {
         policy,
+        rego,
         proxies,
         argv: args.command.iter().cloned().map(to_c).collect::<Result<_, _>>()?,
         env: environment(args.keep_proxy_env, account.as_ref())?,

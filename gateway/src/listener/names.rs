@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use dns::{Answered, Dns, DnsRecord, Transport};
+use dns::question::name_of;
+use dns::{Answered, Dns, DnsRecord, PROBE_NAME, Transport};
 use netns::net::{CapturedDatagram, DatagramSocket};
+use policy::{Name, Opinion};
 use tokio::io::unix::AsyncFd;
 
 use super::queue::OnDatagram;
 use crate::audit::{Audit, Event, Kind, Origin, Outcome};
+use crate::rego::{Question, Rego};
 use crate::relay::{Upload, Uploads};
 use crate::who::Who;
 
@@ -21,6 +24,8 @@ pub struct Questions {
     pub who: Who,
     /// What the job's end waits for: each question has its event.
     pub uploads: Uploads,
+    /// Rules beside the policy's; `None` if there are none.
+    pub rego: Option<Arc<Rego>>,
 }
 
 impl OnDatagram for Questions {
@@ -29,17 +34,30 @@ impl OnDatagram for Questions {
 
     fn handle(&self, socket: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, query: &[u8]) {
         let whose = || self.who.sent(datagram.peer, datagram.original_dst);
-        if let Some(answered) = self.dns.answer_now(query, datagram.original_dst, Transport::Udp) {
+        if self.rego.is_none()
+            && let Some(answered) = self.dns.answer_now(query, datagram.original_dst, Transport::Udp)
+        {
             let origin = answered.record.is_some().then(whose).flatten();
             return finish(socket, datagram, answered, origin, &self.audit, || self.uploads.begin());
         }
         let (origin, upload) = (whose(), self.uploads.begin());
-        let (socket, dns, audit, query) =
-            (socket.clone(), self.dns.clone(), self.audit.clone(), query.to_vec());
+        let (socket, dns, audit, rego, query) =
+            (socket.clone(), self.dns.clone(), self.audit.clone(), self.rego.clone(), query.to_vec());
         tokio::spawn(async move {
-            let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
+            let opinion = opinion(rego.as_deref(), name_of(&query), origin.as_ref()).await;
+            let answered = dns.answer_advised(&query, datagram.original_dst, Transport::Udp, opinion).await;
             finish(&socket, datagram, answered, origin, &audit, || upload);
         });
+    }
+}
+
+/// What the rules beside the policy's say of the name in a question.
+pub(super) async fn opinion(rego: Option<&Rego>, name: Option<Name>, origin: Option<&Origin>) -> Opinion {
+    match (rego, name) {
+        // The gateway's own question from inside the job, which is answered whatever rules say.
+        (Some(_), Some(name)) if name.as_str() == PROBE_NAME => Opinion::default(),
+        (Some(rego), Some(name)) => rego.advise(Question::resolve(&name), origin).await,
+        _ => Opinion::default(),
     }
 }
 
