@@ -43,6 +43,7 @@ mod other_jails;
 mod proof;
 mod proxy;
 mod reach;
+mod rego;
 mod report;
 mod requests;
 mod sandbox;
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         learn::add,
         story::add,
         sets::add,
+        rego::add,
         last_words::add,
         wildcards::add,
         endurance::add,

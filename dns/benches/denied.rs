@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dns::{Dns, HostFiles, Transport};
-use policy::PolicyBuilder;
+use policy::{Opinion, PolicyBuilder};
 
 #[expect(clippy::print_stdout, reason = "a bench reports on stdout")]
 fn main() {
@@ -23,7 +23,7 @@ fn main() {
         let (began, mut answered) = (Instant::now(), 0_u32);
         while began.elapsed() < Duration::from_secs(2) {
             for _ in 0..1000 {
-                let _ = black_box(dns.answer_now(black_box(&query), own, Transport::Udp));
+                let _ = black_box(dns.answer_now(black_box(&query), own, Transport::Udp, Opinion::default()));
             }
             answered += 1000;
         }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{RData, Record};
-use policy::{Denial, Name, Reason, Request, Verdict};
+use policy::{Denial, Name, Opinion, Reason, Request, Verdict, overrule};
 
 use crate::kind::Kind;
 use crate::local;
@@ -29,6 +29,8 @@ pub(crate) struct Judging<'a> {
     pub(crate) record: DnsRecord,
     /// Octets that the response may have.
     pub(crate) limit: usize,
+    /// What other rules say of the name.
+    pub(crate) opinion: Opinion,
 }
 
 /// What comes next.
@@ -85,7 +87,17 @@ impl Dns {
             return Some(Step::Records(Rcode::NoError, records));
         }
         let request = Request::Resolve { name };
-        let denial = match self.policy.judge(&request) {
+        let own = self.policy.judge(&request);
+        let overruled = overrule(own.standing(&request), judging.opinion.advice);
+        if let Some(Verdict::Allow(_)) = overruled
+            && let Err(too_many) = self.grant(name)
+        {
+            return self.too_many(judging, too_many);
+        }
+        if overruled.is_some() {
+            judging.record.detail = judging.opinion.detail.take();
+        }
+        let denial = match overruled.unwrap_or(own) {
             Verdict::Allow(rule) => {
                 if judging.record.verdict == Outcome::Allow {
                     judging.record.rule = Some(rule.text().to_owned());
@@ -133,7 +145,12 @@ impl Dns {
     /// Refuses a name that is one too many under its wildcard; `None` lets it through.
     fn uncounted(&self, judging: &mut Judging<'_>) -> Option<Step> {
         let QuestionName::Host(name) = &judging.question.name else { return None };
-        let TooManyNames { suggestion, detail } = self.admit(name).err()?;
+        let too_many = self.admit(name).err()?;
+        self.too_many(judging, too_many)
+    }
+
+    fn too_many(&self, judging: &mut Judging<'_>, too_many: TooManyNames) -> Option<Step> {
+        let TooManyNames { suggestion, detail } = too_many;
         if judging.record.reason.is_none() {
             judging.record.rule = None;
             judging.record.suggestion = Some(suggestion);
@@ -155,7 +172,7 @@ impl Judging<'_> {
     pub(crate) fn deny(&mut self, denial: &Denial<'_>, request: &Request<'_>) {
         if self.record.reason.is_none() {
             self.record.rule = denial.rule.map(|rule| rule.text().to_owned());
-            self.record.suggestion = request.suggestion();
+            self.record.suggestion = denial.suggestion(request);
         }
         self.deny_because(denial.reason);
     }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod cache;
+mod grants;
 mod judge;
 mod kind;
 mod local;

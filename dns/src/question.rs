@@ -94,6 +94,14 @@ impl QuestionName {
     }
 }
 
+/// The host name that a message asks for, if it is a question for one.
+pub fn name_of(message: &[u8]) -> Option<Name> {
+    match parse(message).ok()?.name {
+        QuestionName::Host(name) => Some(name),
+        QuestionName::Other(_) => None,
+    }
+}
+
 /// Reads a whole message from the job: the datagram, or the frame without its length.
 pub fn parse(message: &[u8]) -> Result<Question<'_>, QuestionError> {
     let Some((header, body)) = message.split_first_chunk::<HEADER>() else {

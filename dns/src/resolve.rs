@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::op::Query;
 use hickory_proto::rr::{Name as WireName, Record, RecordType};
-use policy::{Name, Reason, Request, Verdict};
+use policy::{Denial, Name, Reason, Request, Verdict};
 
 use crate::answer::filter;
 use crate::cache::Expires;
@@ -155,9 +155,18 @@ impl Dns {
     }
 
     fn refusal(&self, host: Option<&Name>, address: IpAddr) -> Option<Refusal> {
-        let request = Request::Resolved { name: host?, address };
+        let name = host?;
+        let request = Request::Resolved { name, address };
         match self.policy.judge(&request) {
             Verdict::Allow(_) => None,
+            // What only other rules allow.
+            Verdict::Deny(Denial { rule: None, reason: Reason::NotAllowed }) if self.grants.has(name) => {
+                policy::is_private_address(address).then_some(Refusal {
+                    reason: Reason::PrivateAddress,
+                    rule: None,
+                    suggestion: request.suggestion(),
+                })
+            }
             Verdict::Deny(denial) => Some(Refusal {
                 reason: denial.reason,
                 rule: denial.rule.map(|rule| rule.text().to_owned()),

@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use policy::{Answers, Mode, Name, Policy};
+use policy::{Answers, Mode, Name, Opinion, Policy};
 use tokio::sync::Semaphore;
 
 use crate::cache::Cache;
+use crate::grants::Grants;
 use crate::judge::{Judging, Step};
 use crate::pins::Pins;
 use crate::question::parse;
@@ -40,6 +41,7 @@ pub struct Dns {
     pub(crate) own: Vec<IpAddr>,
     pub(crate) pins: Pins,
     pub(crate) wildcards: Wildcards,
+    pub(crate) grants: Grants,
     pub(crate) synthetic: Option<Synthetic>,
     pub(crate) cache: Cache<Key, Answer>,
     pub(crate) upstream: Upstream,
@@ -63,6 +65,7 @@ impl Dns {
             own,
             pins: Pins::new(limits.pins),
             wildcards: Wildcards::default(),
+            grants: Grants::default(),
             synthetic: synthetic.then(|| Synthetic::new(limits.pins)),
             cache: Cache::new(CACHED),
             upstream: Upstream::new(files, settings.resolvers.clone(), limits.dns_inflight),
@@ -73,7 +76,20 @@ impl Dns {
 
     /// Answers a message that the job sent to `asked`.
     pub async fn answer(&self, query: &[u8], asked: SocketAddr, transport: Transport) -> Answered {
-        match self.decide(query, asked, transport) {
+        self.answer_advised(query, asked, transport, Opinion::default()).await
+    }
+
+    /// The same where other rules than the policy's have been asked about the name: see [`name_of`].
+    ///
+    /// [`name_of`]: crate::question::name_of
+    pub async fn answer_advised(
+        &self,
+        query: &[u8],
+        asked: SocketAddr,
+        transport: Transport,
+        opinion: Opinion,
+    ) -> Answered {
+        match self.decide(query, asked, transport, opinion) {
             Decision::Done(answered) => answered,
             Decision::Ask(judging, key) => self.ask(judging, key).await,
         }
@@ -83,15 +99,16 @@ impl Dns {
     /// synthetic and cached answers.
     ///
     /// # Errors
-    /// Upstream has to be asked: [`Dns::answer`] is to be called, and this is the record if nobody waits
+    /// Upstream has to be asked: [`Dns::answer_advised`] is to be called, and this is the record if nobody waits
     /// for what it brings.
     pub fn answer_now(
         &self,
         query: &[u8],
         asked: SocketAddr,
         transport: Transport,
+        opinion: Opinion,
     ) -> Result<Answered, Box<DnsRecord>> {
-        match self.decide(query, asked, transport) {
+        match self.decide(query, asked, transport, opinion) {
             Decision::Done(answered) => Ok(answered),
             Decision::Ask(judging, _) => {
                 let detail = Some(UNANSWERED.to_owned());
@@ -121,6 +138,14 @@ impl Dns {
         self.wildcards.admit(&self.policy, name)
     }
 
+    /// Notes that other rules than the policy's let a name be used: it resolves then, to public addresses.
+    ///
+    /// # Errors
+    /// Too many other names have been, as many as a wildcard may have.
+    pub fn grant(&self, name: &Name) -> Result<(), TooManyNames> {
+        self.grants.grant(name, self.policy.limits().wildcard_names)
+    }
+
     /// The name that a synthetic address was made for.
     pub fn synthetic_name(&self, address: IpAddr) -> Option<Name> {
         self.synthetic.as_ref()?.name_of(address)
@@ -138,7 +163,13 @@ impl Dns {
         self.policy.mode() == Mode::Monitor
     }
 
-    fn decide<'a>(&self, query: &'a [u8], asked: SocketAddr, transport: Transport) -> Decision<'a> {
+    fn decide<'a>(
+        &self,
+        query: &'a [u8],
+        asked: SocketAddr,
+        transport: Transport,
+        opinion: Opinion,
+    ) -> Decision<'a> {
         let question = match parse(query) {
             Ok(question) => question,
             Err(error) => return Decision::Done(Answered::malformed(error, asked)),
@@ -158,7 +189,7 @@ impl Dns {
             suggestion: None,
             detail: None,
         };
-        let mut judging = Judging { question, record, limit };
+        let mut judging = Judging { question, record, limit, opinion };
         match self.judge(&mut judging) {
             Step::Refuse(rcode, code) => Decision::Done(judging.refuse(rcode, code)),
             Step::Records(rcode, records) => Decision::Done(judging.records(rcode, records)),

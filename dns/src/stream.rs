@@ -7,9 +7,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use policy::{Name, Opinion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::question::name_of;
 use crate::record::{Answered, DnsRecord};
 use crate::response::Transport;
 use crate::server::Dns;
@@ -24,11 +26,13 @@ const MAX_IN_FLIGHT: usize = 32;
 const CHUNK: usize = 4096;
 
 /// Answers the questions of one stream until the client closes it, is silent for ten seconds, or
-/// sends what is no query. `asked` is the server that the job meant to reach.
-pub async fn serve_stream<S: AsyncRead + AsyncWrite>(
+/// sends what is no query. `asked` is the server that the job meant to reach; `advise` asks other
+/// rules about the name of a question.
+pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>>(
     stream: S,
     asked: SocketAddr,
     dns: &Dns,
+    advise: impl Fn(Option<Name>) -> O,
     on_record: impl FnMut(DnsRecord),
 ) -> io::Result<()> {
     let (reader, writer) = tokio::io::split(stream);
@@ -49,24 +53,52 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite>(
             }
             next = answering.next(), if !answering.is_empty() => answered = next,
         }
-        if let Some((number, answered)) = answered {
-            records.open.remove(&number);
-            open &= reply(&mut writer, answered, &mut records.on_record).await?;
+        match answered {
+            Some(Progress::Advised(query, opinion)) => {
+                match dns.answer_now(&query, asked, Transport::Tcp, opinion.clone()) {
+                    Ok(answered) => open &= reply(&mut writer, answered, &mut records.on_record).await?,
+                    Err(record) => {
+                        let number = records.open(*record);
+                        answering.push(step(dns, asked, Work::Ask(number, query, opinion)));
+                    }
+                }
+            }
+            Some(Progress::Answered(number, answered)) => {
+                records.open.remove(&number);
+                open &= reply(&mut writer, answered, &mut records.on_record).await?;
+            }
+            None => {}
         }
         while open
             && answering.len() < MAX_IN_FLIGHT
             && let Some(query) = frames.next()
         {
-            match dns.answer_now(&query, asked, Transport::Tcp) {
-                Ok(answered) => open = reply(&mut writer, answered, &mut records.on_record).await?,
-                Err(record) => {
-                    let number = records.open(*record);
-                    answering.push(async move { (number, dns.answer(&query, asked, Transport::Tcp).await) });
-                }
-            }
+            answering.push(step(dns, asked, Work::Advise(advise(name_of(&query)), query)));
         }
     }
     writer.shutdown().await
+}
+
+/// What is still to be done about a question.
+enum Work<O> {
+    Advise(O, Vec<u8>),
+    /// The record with this number is its own.
+    Ask(u64, Vec<u8>, Opinion),
+}
+
+/// What has been done about it.
+enum Progress {
+    Advised(Vec<u8>, Opinion),
+    Answered(u64, Answered),
+}
+
+async fn step(dns: &Dns, asked: SocketAddr, work: Work<impl Future<Output = Opinion>>) -> Progress {
+    match work {
+        Work::Advise(opinion, query) => Progress::Advised(query, opinion.await),
+        Work::Ask(number, query, opinion) => {
+            Progress::Answered(number, dns.answer_advised(&query, asked, Transport::Tcp, opinion).await)
+        }
+    }
 }
 
 /// The records of questions that are being answered: each is told, also when the stream breaks off.

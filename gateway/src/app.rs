@@ -20,6 +20,7 @@ use policy::{Mode, Policy};
 use crate::audit::{self, LogError, RunOutcome, Sinks};
 use crate::exit;
 use crate::intercept::{InterceptError, Outline};
+use crate::rego::Rules;
 use crate::stderr;
 use crate::trust::{HostFiles, JobView, Trust};
 use crate::upstream::ParentProxies;
@@ -33,6 +34,8 @@ pub use proof::ProofError;
 pub struct Plan {
     /// The rules and settings.
     pub policy: Policy,
+    /// Rules in Rego beside them.
+    pub rego: Option<Rules>,
     /// The parent proxies of the gateway's own environment.
     pub proxies: ParentProxies,
     /// The command and its arguments.
@@ -193,6 +196,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
     let served = serve::run(serve::Serving {
         policy: plan.policy,
+        rego: plan.rego,
         proxies: plan.proxies,
         network,
         audit: writer.audit(),

@@ -4,6 +4,7 @@ mod args;
 mod doctor;
 mod learn;
 mod policy;
+mod rego;
 mod run;
 mod sets;
 mod sources;

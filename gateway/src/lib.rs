@@ -12,6 +12,7 @@ pub mod intercept;
 pub mod learn;
 pub mod listener;
 mod packet;
+pub mod rego;
 pub mod relay;
 pub mod report;
 pub mod schema;

@@ -51,12 +51,12 @@ struct Asked {
 }
 
 impl Who {
-    /// Asks this witness, unless nobody reads the log.
+    /// Asks this witness, unless nobody reads the log and no verdict is `needy` of its answers.
     ///
     /// # Errors
     /// The event loop takes no more descriptors.
-    pub fn new(witness: Witness, audit: Audit) -> std::io::Result<Who> {
-        if audit.is_silent() {
+    pub fn new(witness: Witness, audit: Audit, needy: bool) -> std::io::Result<Who> {
+        if audit.is_silent() && !needy {
             return Ok(Who { shared: None, audit });
         }
         let shared = Shared { witness: netns::watch(witness)?, asked: Mutex::default() };

@@ -66,7 +66,7 @@ impl Index {
                     let entry = (range.prefix_len(), range_key(bits(range.addr()), *range), number);
                     if range.addr().is_ipv4() { v4.push(entry) } else { v6.push(entry) }
                 }
-                Subject::Loopback { .. } | Subject::Unix { .. } => {}
+                Subject::Loopback { .. } | Subject::Unix { .. } | Subject::Elsewhere { .. } => {}
             }
         }
         index.exact = Buckets::new(exact);
@@ -104,7 +104,7 @@ impl Index {
                 below.map(|name| self.for_name(&name).take(MOST_AROUND).collect()).unwrap_or_default()
             }
             Subject::Address { range, .. } => self.for_address(range.addr()).take(MOST_AROUND).collect(),
-            Subject::Loopback { .. } | Subject::Unix { .. } => Vec::new(),
+            Subject::Loopback { .. } | Subject::Unix { .. } | Subject::Elsewhere { .. } => Vec::new(),
         }
     }
 

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod advice;
 mod builder;
 mod engine;
 mod error;
@@ -51,6 +52,7 @@ mod watch;
 mod wildcard;
 
 pub use address::is_private_address;
+pub use advice::{Advice, Objection, Opinion, Standing, overrule};
 pub use builder::{MAX_POLICY_BYTES, PolicyBuilder};
 pub use engine::{Denial, Policy, Verdict};
 pub use error::{PolicyError, PolicyErrors};

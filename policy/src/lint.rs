@@ -124,7 +124,7 @@ fn wide(
             }
         }
         Subject::Loopback { ports: PortRange::ALL } => kinds.push(LintKind::EveryPort),
-        Subject::Loopback { .. } | Subject::Unix { .. } => {}
+        Subject::Loopback { .. } | Subject::Unix { .. } | Subject::Elsewhere { .. } => {}
     }
     kinds
 }

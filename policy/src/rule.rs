@@ -60,10 +60,24 @@ pub struct Position {
 /// What a rule speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
-    Host { pattern: Pattern, service: Service },
-    Address { range: IpNet, service: AddressService },
-    Loopback { ports: PortRange },
-    Unix { path: Box<str> },
+    Host {
+        pattern: Pattern,
+        service: Service,
+    },
+    Address {
+        range: IpNet,
+        service: AddressService,
+    },
+    Loopback {
+        ports: PortRange,
+    },
+    Unix {
+        path: Box<str>,
+    },
+    /// What rules in another language say, which decide by themselves.
+    Elsewhere {
+        text: Box<str>,
+    },
 }
 
 /// What of a host a rule speaks of.
@@ -103,9 +117,13 @@ pub(crate) struct Url {
 impl Rule {
     /// Reads the short form of a rule, as `--allow` takes it.
     pub fn parse(text: &str, effect: Effect, origin: Origin) -> Result<Rule, RuleError> {
-        let subject = parse::subject(text, effect)?;
+        Ok(Rule::of(effect, parse::subject(text, effect)?, origin))
+    }
+
+    /// A rule that says nothing beside its subject.
+    pub(crate) fn of(effect: Effect, subject: Subject, origin: Origin) -> Rule {
         let text = subject.to_string().into();
-        Ok(Rule {
+        Rule {
             effect,
             subject,
             text,
@@ -116,7 +134,7 @@ impl Rule {
             max_upload: None,
             client_cert: None,
             set: None,
-        })
+        }
     }
 
     /// Whether the rule allows or denies.
@@ -302,6 +320,7 @@ impl fmt::Display for Subject {
             }
             Subject::Loopback { ports } => write!(f, "localhost:{ports}"),
             Subject::Unix { path } => write!(f, "unix:{path}"),
+            Subject::Elsewhere { text } => f.write_str(text),
         }
     }
 }

@@ -3,7 +3,7 @@
 use dns::{Outcome, PROBE_NAME, Transport};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
-use policy::{Mode, Reason};
+use policy::{Mode, Opinion, Reason};
 
 use crate::support::*;
 
@@ -30,7 +30,8 @@ async fn a_denied_name_is_not_asked_upstream() {
 async fn denials_need_no_waiting() {
     let upstream = Upstream::with(vec![]).await;
     let dns = dns(upstream.address, &["good.example"]);
-    let now = |name, kind| dns.answer_now(&query(name, kind), OWN, Transport::Udp).is_ok();
+    let now =
+        |name, kind| dns.answer_now(&query(name, kind), OWN, Transport::Udp, Opinion::default()).is_ok();
     assert!(now("evil.example.", RecordType::A));
     assert!(now("good.example.", RecordType::AXFR));
     assert!(!now("good.example.", RecordType::A));
@@ -50,7 +51,7 @@ async fn other_types_and_classes_are_refused_even_for_allowed_names() {
     let mut chaos = query("version.bind.", RecordType::TXT);
     let class = chaos.len() - 11 - 1;
     chaos[class] = 3;
-    let answered = dns.answer_now(&chaos, OWN, Transport::Udp).unwrap();
+    let answered = dns.answer_now(&chaos, OWN, Transport::Udp, Opinion::default()).unwrap();
     let message = Message::from_vec(&answered.response.unwrap()).unwrap();
     assert_eq!(message.metadata.response_code, ResponseCode::Refused);
     assert_eq!(upstream.seen(), [""; 0]);
@@ -125,11 +126,11 @@ async fn malformed_messages_get_an_error_or_nothing() {
     let upstream = Upstream::with(vec![]).await;
     let dns = dns(upstream.address, &["good.example"]);
     let good = query("good.example.", RecordType::A);
-    let answered = dns.answer_now(&good[..good.len() - 1], OWN, Transport::Udp).unwrap();
+    let answered = dns.answer_now(&good[..good.len() - 1], OWN, Transport::Udp, Opinion::default()).unwrap();
     let message = Message::from_vec(&answered.response.unwrap()).unwrap();
     assert_eq!(message.metadata.response_code, ResponseCode::FormErr);
     assert_eq!(answered.record.unwrap().reason, Some(Reason::Malformed));
-    assert_eq!(dns.answer_now(&good[..7], OWN, Transport::Udp).unwrap().response, None);
+    assert_eq!(dns.answer_now(&good[..7], OWN, Transport::Udp, Opinion::default()).unwrap().response, None);
 }
 
 proptest::proptest! {
@@ -144,7 +145,7 @@ proptest::proptest! {
             bytes[2] &= 0x7f;
         }
         for message in [bytes, mutated] {
-            let answered = dns.answer_now(&message, OWN, Transport::Udp);
+            let answered = dns.answer_now(&message, OWN, Transport::Udp, Opinion::default());
             if let Some(response) = answered.ok().and_then(|answered| answered.response) {
                 Message::from_vec(&response).unwrap();
             }

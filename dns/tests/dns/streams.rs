@@ -30,7 +30,13 @@ async fn next(client: &mut DuplexStream) -> Message {
 async fn run(dns: &dns::Dns, client: impl AsyncFnOnce(&mut DuplexStream)) -> Vec<DnsRecord> {
     let (mut near, far) = duplex(1 << 16);
     let mut records = Vec::new();
-    let server = serve_stream(far, OWN, dns, |record| records.push(record));
+    let server = serve_stream(
+        far,
+        OWN,
+        dns,
+        |_| std::future::ready(policy::Opinion::default()),
+        |record| records.push(record),
+    );
     let client = async {
         client(&mut near).await;
         drop(near);

@@ -235,5 +235,11 @@ async fn futures_may_move_between_threads() {
     let name = host("good.example");
     is_send(&dns.answer(&[], OWN, Transport::Udp));
     is_send(&dns.addresses(&name));
-    is_send(&dns::serve_stream(tokio::io::empty(), OWN, &dns, |_| {}));
+    is_send(&dns::serve_stream(
+        tokio::io::empty(),
+        OWN,
+        &dns,
+        |_| std::future::ready(policy::Opinion::default()),
+        |_| {},
+    ));
 }

@@ -21,6 +21,7 @@ use crate::intercept::{Intercept, InterceptError, Outline};
 use crate::listener::{
     Captured, Datagrams, Drops, Loopback, Questions, Queue, serve_connections, serve_datagrams,
 };
+use crate::rego::{Rego, Rules};
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
 use crate::sensor::Sensing;
@@ -36,6 +37,8 @@ const TCP_LISTEN: &str = "0A";
 /// A started job and what serves it.
 pub(super) struct Serving<'a> {
     pub(super) policy: Policy,
+    /// Rules beside the policy's.
+    pub(super) rego: Option<Rules>,
     pub(super) proxies: ParentProxies,
     pub(super) network: netns::Result<Building>,
     pub(super) audit: Audit,
@@ -64,7 +67,7 @@ impl Completing {
 
 /// Runs the event loop until the job has ended.
 pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
-    let Serving { policy, proxies, network, audit, job, caller, interception, confined } = serving;
+    let Serving { policy, rego, proxies, network, audit, job, caller, interception, confined } = serving;
     let result = netns::raise_descriptor_limit()
         .and_then(|()| Builder::new_current_thread().enable_all().build())
         .map_err(AppError::Gateway)
@@ -77,10 +80,13 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 let mut network = network?.finish()?;
                 let prepared = job.prepared()?;
                 let interception = interception.map(Completing::finish).transpose()?;
-                let who = Who::new(job.witness()?, audit.clone()).map_err(AppError::Gateway)?;
+                let needy = rego.as_ref().is_some_and(Rules::looks_at_process);
+                let who = Who::new(job.witness()?, audit.clone(), needy).map_err(AppError::Gateway)?;
+                let rego = rego.map(Rego::start).transpose().map_err(AppError::Gateway)?.map(Arc::new);
                 let observer = job.observer()?.map(|observer| Sensing::new(observer, audit.clone()));
                 let sensing = observer.transpose().map_err(AppError::Gateway)?.map(Arc::new);
-                let context = context(policy, proxies, audit, who.clone(), uploads.clone(), interception);
+                let mut context = context(policy, proxies, audit, who.clone(), uploads.clone(), interception);
+                context.rego = rego;
                 job.go(&network)?;
                 let attempts = std::mem::take(&mut network.proof);
                 let answering = who.clone();
@@ -136,7 +142,7 @@ fn context(
     let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
     let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
     let budgets = Arc::default();
-    Context { policy, dns, dialer, audit, who, uploads, budgets, interception }
+    Context { policy, dns, dialer, audit, who, uploads, budgets, interception, rego: None }
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.
@@ -153,6 +159,7 @@ fn listen(network: Network, context: &Context) -> io::Result<(Vec<Arc<dyn Queue>
             audit: context.audit.clone(),
             who: context.who.clone(),
             uploads: context.uploads.clone(),
+            rego: context.rego.clone(),
         };
         queues.push(serve_datagrams(socket, handler)?);
     }

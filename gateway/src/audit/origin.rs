@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long after the question a denial is held back, so that who is denied is still there to be seen.
 const HELD: Duration = Duration::from_millis(50);
+/// How long after the question a verdict that depends on the program waits.
+const JUDGED: Duration = Duration::from_secs(1);
 
 /// Octets of a program that is not known yet.
 const USUAL: usize = 1024;
@@ -74,6 +76,15 @@ impl Origin {
         }
         // An answer that comes later is still the log's.
         let _ = tokio::time::timeout_at((self.0.asked + HELD).into(), notified).await;
+    }
+
+    /// The answer, for a verdict that depends on it; `None` if nobody knows, or not in time.
+    pub async fn answer(&self) -> Option<Arc<Program>> {
+        let notified = self.0.notify.notified();
+        if self.lock().given.is_none() {
+            let _ = tokio::time::timeout_at((self.0.asked + JUDGED).into(), notified).await;
+        }
+        self.lock().given.clone().flatten()
     }
 
     /// The answer, for which the calling thread waits; `None` if there is none in time.

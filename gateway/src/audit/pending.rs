@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use policy::Reason;
+use policy::{Denial, Mode, Reason};
 
 use super::{Audit, Event, Outcome};
 use crate::counters::Counters;
@@ -49,6 +49,16 @@ impl Pending {
     /// Sends nothing after all.
     pub fn withdraw(mut self) {
         self.event = None;
+    }
+
+    /// Notes that it is refused after all, or would be.
+    pub fn denied(&mut self, denial: &Denial<'_>, detail: Option<String>, mode: Mode) {
+        self.amend(|event| {
+            event.verdict = if mode == Mode::Monitor { Outcome::WouldDeny } else { Outcome::Deny };
+            event.reason = Some(denial.reason);
+            event.rule = denial.rule.map(|rule| rule.text().to_owned());
+            event.detail = detail;
+        });
     }
 
     /// Notes that what was let through did not reach the other side. A name of which every address

@@ -125,6 +125,10 @@ pub(super) struct RuleArgs {
     /// Allow private networks (RFC 1918, RFC 4193) on every port but 53, never cloud metadata
     #[arg(long)]
     pub(super) allow_local_ranges: bool,
+    /// Ask the rules in this Rego file, or in the Rego and data.json files of this directory, as well: they
+    /// may allow more, and deny what is allowed (may be repeated)
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) rego: Vec<PathBuf>,
     /// Deny what this rule says, whatever allows it (may be repeated)
     #[arg(long, value_name = "RULE", allow_hyphen_values = true)]
     pub(super) deny: Vec<String>,
@@ -225,8 +229,11 @@ pub(super) struct CheckArgs {
     /// Exit with 1 if there are warnings
     #[arg(long)]
     pub(super) strict: bool,
+    /// Check this Rego file or directory too (may be repeated)
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) rego: Vec<PathBuf>,
     /// The TOML files
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "rego", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 }
 

@@ -4,13 +4,17 @@ use std::fmt::{self, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-use policy::{Lint, Policy, PolicyBuilder, PolicyError, Position, Request, Scheme, Verdict, parse_target};
+use policy::{
+    Lint, Opinion, Policy, PolicyBuilder, PolicyError, Position, Request, Scheme, Verdict, overrule,
+    parse_target,
+};
 
 use super::args::{CheckArgs, ExplainArgs, PolicyCommand};
 use super::sets::{self, Library};
 use super::sources::{self, Gathered};
-use super::{Failure, answer, learn};
+use super::{Failure, answer, learn, rego};
 use crate::exit;
+use crate::rego::{Question, Rules};
 use crate::schema::{Subject, schema};
 use crate::upstream::ParentProxies;
 
@@ -42,6 +46,10 @@ fn check(args: &CheckArgs) -> Result<u8, Failure> {
             Ok(bytes) => library.add_file(&mut builder, file, &bytes),
             Err(error) => report.error(file.display(), crate::connection::chain(&error)),
         }
+    }
+    if let Err(error) = rego::read(&args.rego) {
+        report.errors += 1;
+        let _ = writeln!(report.text, "{}", plain(&format!("error: {}", crate::connection::chain(&error))));
     }
     let rules = match builder.build() {
         Ok(policy) => {
@@ -129,14 +137,24 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let proxies = ParentProxies::from_environment(variable)?;
     let Gathered { policy, notes } =
         sources::gather(&rules, variable, &proxies.names(), sources::Watched::default())?;
+    let mut others = rego::read(&rules.rego)?;
     let requests = target.requests();
-    let outcome = Outcome::of(&policy, &requests);
+    let opinions: Vec<Opinion> = requests.iter().map(|request| opinion(others.as_mut(), request)).collect();
+    let outcome = Outcome::of(&policy, &requests, &opinions);
     let mut shown = String::new();
-    for request in &requests {
+    for (request, opinion) in requests.iter().zip(&opinions) {
         for line in policy.explain(request).to_string().lines() {
             // Writing to a String cannot fail.
             let _ = writeln!(shown, "{}", plain(line));
         }
+        let verdict = policy.judge(request);
+        if let Some(overruled) = overrule(verdict.standing(request), opinion.advice) {
+            let detail = opinion.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            let _ = writeln!(shown, "  with Rego     {}", plain(&format!("{overruled}{detail}")));
+        }
+    }
+    if others.is_some_and(|others| others.looks_at_process()) {
+        shown.push_str("\nthe Rego rules may look at the process, which has none of its keys here\n");
     }
     let _ = writeln!(shown, "\n{}", plain(&format!("{}: {outcome}", text.trim())));
     for note in notes {
@@ -147,6 +165,12 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     }
     answer(&shown)?;
     Ok(if outcome.is_allowed() { 0 } else { exit::NO })
+}
+
+/// What the rules beside the policy's say to a request of nobody in particular.
+fn opinion(others: Option<&mut Rules>, request: &Request<'_>) -> Opinion {
+    let question = Question::about(request);
+    others.zip(question).map(|(rules, question)| rules.evaluate(question.input(None))).unwrap_or_default()
 }
 
 /// What becomes of a target as a whole.
@@ -160,8 +184,12 @@ enum Outcome {
 
 impl Outcome {
     /// A name must resolve, and a request inside TLS needs TLS; what else there is are ways.
-    fn of(policy: &Policy, requests: &[Request<'_>]) -> Outcome {
-        let is_allowed = |request: &Request<'_>| matches!(policy.judge(request), Verdict::Allow(_));
+    fn of(policy: &Policy, requests: &[Request<'_>], opinions: &[Opinion]) -> Outcome {
+        let is_allowed = |request: &Request<'_>| {
+            let advice = requests.iter().position(|other| other == request).and_then(|at| opinions.get(at));
+            let advice = advice.map(|opinion| opinion.advice).unwrap_or_default();
+            matches!(policy.judge(request).advised(request, advice), Verdict::Allow(_))
+        };
         let inside_tls =
             requests.iter().any(|request| matches!(request, Request::Http { scheme: Scheme::Https, .. }));
         let is_needed = |request: &Request<'_>| match request {
@@ -248,7 +276,7 @@ mod tests {
     fn a_target_is_allowed_if_one_way_is() {
         let policy = policy("allow = ['a.test', 'http://b.test/p', 'c.test:22', '192.0.2.1:80']");
         let outcome =
-            |target: &str| Outcome::of(&policy, &parse_target(target).unwrap().requests()).to_string();
+            |target: &str| Outcome::of(&policy, &parse_target(target).unwrap().requests(), &[]).to_string();
         assert_eq!(outcome("a.test"), "allowed");
         assert_eq!(outcome("a.test:443"), "allowed as tls; denied as http, tcp");
         assert_eq!(outcome("https://a.test/x"), "allowed");

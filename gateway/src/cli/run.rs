@@ -11,7 +11,7 @@ use policy::Policy;
 
 use super::args::RunArgs;
 use super::sources::{self, Gathered};
-use super::{Failure, say};
+use super::{Failure, rego, say};
 use crate::app::{self, Account, Plan};
 use crate::audit::{FILE_COLUMNS, Format, Reports, Sinks};
 use crate::report::{Baseline, ReportFormat, Summary};
@@ -51,6 +51,7 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     let proxies = ParentProxies::from_environment(variable)?;
     let watched = sources::Watched { exec: args.watch_exec, paths: &args.watch_path };
     let Gathered { policy, notes } = sources::gather(&args.rules, variable, &proxies.names(), watched)?;
+    let rego = rego::read(&args.rules.rego)?;
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
     let sinks = reports(&args, &policy, variable)?.into_iter().fold(sinks(&args)?, Sinks::with_reports);
@@ -59,6 +60,7 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     let plan = Plan {
         policy,
         watch,
+        rego,
         proxies,
         argv: args.command.iter().cloned().map(to_c).collect::<Result<_, _>>()?,
         env,

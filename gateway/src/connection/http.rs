@@ -29,6 +29,7 @@ use super::report::Report;
 use super::tls::{MOST_REQUESTS, Secure};
 use super::{Connection, Context, denial, seen};
 use crate::audit::{Kind, Origin};
+use crate::rego::{Protocol, Question};
 use crate::upstream::{Destination, ProxyError};
 
 use activity::Busy;
@@ -134,7 +135,7 @@ impl Session {
         let started = Instant::now();
         self.begin_records();
         let asked = Asked::read(&request, self.scheme(), self.original_dst.port());
-        let mut judged = self.judge(&asked);
+        let mut judged = self.judge(&asked).await;
         let budget = judged.verdict.as_ref().ok().and_then(|rule| self.context.budgets.of(rule));
         if let Some(Err(too_much)) = budget.as_ref().map(|budget| affords(budget, &request, &asked)) {
             judged.verdict =
@@ -179,7 +180,7 @@ impl Session {
         }
     }
 
-    fn judge(&self, asked: &Asked) -> Judged<'_> {
+    async fn judge(&self, asked: &Asked) -> Judged<'_> {
         let target = Target {
             original_dst: self.original_dst,
             names: &self.names,
@@ -193,6 +194,16 @@ impl Session {
         if let Some(reason) = asked.reason {
             judged.verdict = Err(Denied::because(reason));
         }
+        let judged_name = judged.name.clone().filter(|_| judged.is_named());
+        let question = || Question {
+            name: judged_name,
+            address: (self.tunnel.is_none() && !self.synthetic).then(|| self.original_dst.ip()),
+            port: Some(asked.port),
+            method: Some(method.to_owned()),
+            url: Some(asked.url()),
+            ..Question::new(Protocol::Http)
+        };
+        let judged = self.context.advised(judged, self.origin.as_ref(), question).await;
         judged.counted(|name| self.context.dns.admit(name))
     }
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use dns::TooManyNames;
-use policy::{Denial, Name, Policy, Reason, Request, Rule, Scheme, Verdict};
+use policy::{Denial, Name, Opinion, Policy, Reason, Request, Rule, Scheme, Standing, Verdict, overrule};
 
 use crate::sniff::authority::{Authority, Host};
 use crate::sniff::client_hello::ServerName;
@@ -34,6 +34,8 @@ pub struct Denied<'p> {
     pub suggestion: Option<String>,
     /// More about it, for people.
     pub detail: Option<String>,
+    /// Whether other rules than the policy's may allow it.
+    pub is_open: bool,
 }
 
 /// What is known of a connection before its first byte.
@@ -54,6 +56,7 @@ pub struct Target<'a> {
 impl Denied<'_> {
     fn new<'p>(denial: Denial<'p>, request: &Request<'_>) -> Denied<'p> {
         Denied {
+            is_open: Verdict::Deny(denial).standing(request) == Standing::Open,
             reason: denial.reason,
             rule: denial.rule.map(Rule::text),
             suggestion: denial.suggestion(request),
@@ -62,11 +65,16 @@ impl Denied<'_> {
     }
 
     pub(super) fn because(reason: Reason) -> Denied<'static> {
-        Denied { reason, rule: None, suggestion: None, detail: None }
+        Denied { reason, rule: None, suggestion: None, detail: None, is_open: false }
     }
 }
 
 impl<'p> Judged<'p> {
+    /// Whether the name is that of a host, rather than an address or what is no name.
+    pub fn is_named(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| Name::parse(name).is_ok())
+    }
+
     /// The same, but refused if the name that would be dialled is one too many. `admit` counts it.
     pub fn counted(mut self, admit: impl FnOnce(&Name) -> Result<(), TooManyNames>) -> Judged<'p> {
         if self.verdict.is_ok()
@@ -74,9 +82,36 @@ impl<'p> Judged<'p> {
             && let Err(TooManyNames { suggestion, detail }) = admit(name)
         {
             let (suggestion, detail) = (Some(suggestion), Some(detail));
-            self.verdict = Err(Denied { reason: Reason::Limit, rule: None, suggestion, detail });
+            self.verdict = Err(Denied { suggestion, detail, ..Denied::because(Reason::Limit) });
         }
         self
+    }
+
+    /// The same with the opinion of other rules. `grant` notes a name that only they allow, and may find
+    /// that it is one too many.
+    pub fn advised(
+        mut self,
+        opinion: Opinion,
+        grant: impl FnOnce(&Name) -> Result<(), TooManyNames>,
+    ) -> Judged<'p> {
+        let standing = match &self.verdict {
+            Ok(_) => Standing::Allowed,
+            Err(denied) if denied.is_open => Standing::Open,
+            Err(_) => Standing::Closed,
+        };
+        let Opinion { advice, detail } = opinion;
+        match overrule(standing, advice) {
+            None => self,
+            Some(Verdict::Deny(Denial { reason, rule })) => {
+                let rule = rule.map(Rule::text);
+                self.verdict = Err(Denied { rule, detail, ..Denied::because(reason) });
+                self
+            }
+            Some(Verdict::Allow(rule)) => {
+                self.verdict = Ok(rule);
+                self.counted(grant)
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod tentative;
 mod tls;
 
 use std::future::ready;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,12 @@ use policy::{Mode, Name, Policy, Reason};
 use tokio::net::TcpStream;
 
 use crate::audit::{Audit, Kind, Origin};
+use crate::rego::{Protocol, Question, Rego};
 use crate::relay::{Upload, Uploads, relay, reset, send_all, write_all};
 use crate::sniff::authority::{Authority, Host};
 use crate::sniff::client_hello::ServerName;
 use crate::sniff::target::Target as HttpTarget;
-use crate::sniff::{Opening, Protocol, RequestHead, Sniff, opening};
+use crate::sniff::{Opening, Protocol as Spoken, RequestHead, Sniff, opening};
 use crate::upstream::{Destination, Dialer};
 use crate::who::Who;
 
@@ -74,6 +75,21 @@ pub struct Context {
     pub budgets: Arc<Budgets>,
     /// What URL rules inside TLS take; `None` if there are none.
     pub interception: Option<Arc<Interception>>,
+    /// Rules beside the policy's; `None` if there are none.
+    pub rego: Option<Arc<Rego>>,
+}
+
+impl Context {
+    /// The verdict with what the rules beside the policy's say to the question.
+    async fn advised<'p>(
+        &self,
+        judged: Judged<'p>,
+        origin: Option<&Origin>,
+        question: impl FnOnce() -> Question,
+    ) -> Judged<'p> {
+        let Some(rego) = &self.rego else { return judged };
+        judged.advised(rego.advise(question(), origin).await, |name| self.dns.grant(name))
+    }
 }
 
 /// A connection and what is known about where it goes.
@@ -132,8 +148,9 @@ impl Connection<'_> {
     async fn run(self, received: Vec<u8>) {
         let policy = &*self.context.policy;
         // In monitor mode everything passes, so that anything may be opaque.
-        let opaque = policy.mode() == Mode::Monitor || self.target().may_be_opaque(policy);
-        let named = self.target().may_be_named(policy);
+        let opaque = policy.mode() == Mode::Monitor || self.opaque(policy).await.verdict.is_ok();
+        let named = self.target().may_be_named(policy)
+            || (self.context.rego.is_some() && !(self.names.is_empty() && self.tunnel.is_none()));
         let patience = match (opaque, named) {
             (true, _) => TENTATIVE,
             (false, true) => Patience { first: policy.limits().idle_timeout, pause: None },
@@ -143,13 +160,13 @@ impl Connection<'_> {
             Sniffed::Quiet(received) if opaque => self.tentative(received).await,
             Sniffed::Ended(received) if cut_head(&received) => self.malformed(CUT, received).await,
             Sniffed::Ended(received) if opaque => {
-                let judged = self.target().opaque(policy);
+                let judged = self.opaque(policy).await;
                 self.pass(Kind::Tcp, judged, received, None).await;
             }
             // A connection that was only tried needs no word if it could have been used.
             Sniffed::Ended(received) if received.is_empty() && named => {}
             Sniffed::Quiet(_) | Sniffed::Ended(_) => {
-                let judged = self.target().opaque(policy);
+                let judged = self.opaque(policy).await;
                 self.refuse(Kind::Tcp, &judged, "nothing that tells a protocol was sent").await;
             }
             Sniffed::Protocol(protocol, received) => self.speak(protocol, received).await,
@@ -164,24 +181,48 @@ impl Connection<'_> {
         }
     }
 
+    /// What becomes of bytes that are neither TLS nor HTTP.
+    async fn opaque<'p>(&self, policy: &'p Policy) -> Judged<'p> {
+        self.advised(self.target().opaque(policy), Protocol::Tcp).await
+    }
+
+    /// The verdict with what the rules beside the policy's say to it.
+    async fn advised<'p>(&self, judged: Judged<'p>, protocol: Protocol) -> Judged<'p> {
+        let name = judged.name.clone().filter(|_| judged.is_named());
+        let question = || Question {
+            name,
+            address: self.asked_address(),
+            port: Some(self.original_dst.port()),
+            ..Question::new(protocol)
+        };
+        self.context.advised(judged, self.origin.as_ref(), question).await
+    }
+
+    /// The address that the job sent to, if it is one: not in a tunnel, and not where it stands for a name.
+    fn asked_address(&self) -> Option<IpAddr> {
+        (self.tunnel.is_none() && !self.synthetic).then(|| self.original_dst.ip())
+    }
+
     async fn malformed(self, why: &'static str, received: Vec<u8>) {
-        let judged = self.target().malformed(&self.context.policy);
+        let judged = self.advised(self.target().malformed(&self.context.policy), Protocol::Tcp).await;
         self.pass(Kind::Tcp, judged, received, Some(why)).await;
     }
 
     async fn too_much(self, why: &'static str, received: Vec<u8>) {
-        let mut judged = self.target().malformed(&self.context.policy);
+        let judged = self.target().malformed(&self.context.policy);
+        let mut judged = self.advised(judged, Protocol::Tcp).await;
         if let Err(denied) = &mut judged.verdict {
             denied.reason = Reason::Limit;
         }
         self.pass(Kind::Tcp, judged, received, Some(why)).await;
     }
 
-    async fn speak(self, protocol: Protocol, received: Vec<u8>) {
+    async fn speak(self, protocol: Spoken, received: Vec<u8>) {
         let policy = &*self.context.policy;
         match protocol {
-            Protocol::Tls(hello) => {
-                let judged = self.counted(self.target().tls(policy, &hello.server_name));
+            Spoken::Tls(hello) => {
+                let judged = self.target().tls(policy, &hello.server_name);
+                let judged = self.counted(self.advised(judged, Protocol::Tls).await);
                 match (&self.context.interception, hello.server_name) {
                     (Some(interception), ServerName::Name(name))
                         if judged.verdict.is_ok() && policy.intercepts(&name, self.original_dst.port()) =>
@@ -191,13 +232,13 @@ impl Connection<'_> {
                     _ => self.pass(Kind::Tls, judged, received, None).await,
                 }
             }
-            Protocol::Http(head) => self.http(head, received).await,
-            Protocol::Http2Preface => {
-                let judged = self.target().unsupported(policy);
+            Spoken::Http(head) => self.http(head, received).await,
+            Spoken::Http2Preface => {
+                let judged = self.advised(self.target().unsupported(policy), Protocol::Http).await;
                 self.pass(Kind::Http, judged, received, Some("HTTP/2 without TLS")).await;
             }
-            Protocol::Opaque => {
-                let judged = self.target().opaque(policy);
+            Spoken::Opaque => {
+                let judged = self.opaque(policy).await;
                 self.pass(Kind::Tcp, judged, received, None).await;
             }
         }
@@ -221,7 +262,19 @@ impl Connection<'_> {
     async fn connect(mut self, authority: Authority, head: &RequestHead, mut received: Vec<u8>) {
         let context = self.context;
         let port = authority.port.unwrap_or(self.original_dst.port());
-        let judged = self.counted(self.target().tunnel(&context.policy, &authority, port));
+        let judged = self.target().tunnel(&context.policy, &authority, port);
+        let (name, address) = match &authority.host {
+            Host::Name(name) => (Some(name.to_string()), None),
+            Host::Address(address) => (None, Some(*address)),
+        };
+        let question = || Question {
+            name,
+            address,
+            port: Some(port),
+            method: Some("CONNECT".to_owned()),
+            ..Question::new(Protocol::Connect)
+        };
+        let judged = self.counted(context.advised(judged, self.origin.as_ref(), question).await);
         let passes = judged.verdict.is_ok() || context.policy.mode() == Mode::Monitor;
         if !passes || self.tunnelled {
             let mut report = self.report(Kind::Http, &judged);

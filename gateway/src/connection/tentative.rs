@@ -16,7 +16,7 @@ impl Connection<'_> {
     /// the job, and decides nothing.
     pub(super) async fn tentative(mut self, received: Vec<u8>) {
         let policy = &*self.context.policy;
-        let judged = self.counted(self.target().opaque(policy));
+        let judged = self.counted(self.opaque(policy).await);
         let mut report = self.report(Kind::Tcp, &judged);
         if !report.passes() {
             drop(report);

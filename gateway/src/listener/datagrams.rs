@@ -6,14 +6,15 @@ use std::time::Instant;
 
 use dns::{Outcome, TooManyNames};
 use netns::net::{CapturedDatagram, DatagramSocket, RawSender};
-use policy::{Mode, Name, Reason, Request, Verdict};
+use policy::{Mode, Name, Opinion, Reason, Request, Standing, Verdict, overrule};
 use tokio::io::unix::AsyncFd;
 
 use super::queue::OnDatagram;
 use super::refusals::Refusals;
-use crate::audit::{Event, Kind, Pending};
+use crate::audit::{Event, Kind, Origin, Pending};
 use crate::connection::{Context, chain};
 use crate::packet;
+use crate::rego::{Protocol, Question};
 use crate::relay::udp::{Flows, Pair, Sent};
 use crate::upstream::Destination;
 
@@ -22,13 +23,31 @@ pub struct Datagrams {
     context: Context,
     raw: Arc<RawSender>,
     flows: Flows,
-    refusals: Mutex<Refusals>,
+    refusals: Arc<Mutex<Refusals>>,
+}
+
+/// What the policy makes of a flow.
+struct Judged {
+    event: Event,
+    way: Destination,
+    standing: Standing,
+}
+
+/// A flow that others have a say in, or that is on its way.
+struct Begun {
+    pair: Pair,
+    judged: Judged,
+    context: Context,
+    raw: Arc<RawSender>,
+    flows: Flows,
+    refusals: Arc<Mutex<Refusals>>,
 }
 
 impl Datagrams {
     /// For one socket. Answers and refusals go out by `raw`; `flows` are those of all sockets.
     pub fn new(context: Context, raw: Arc<RawSender>, flows: Flows) -> Datagrams {
-        let refusals = Mutex::new(Refusals::new(context.policy.limits().udp_idle_timeout));
+        let refusals = Refusals::new(context.policy.limits().udp_idle_timeout);
+        let refusals = Arc::new(Mutex::new(refusals));
         Datagrams { context, raw, flows, refusals }
     }
 }
@@ -38,35 +57,45 @@ impl OnDatagram for Datagrams {
 
     fn handle(&self, _: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, payload: &[u8]) {
         let pair = (datagram.peer, datagram.original_dst);
-        if self.flows.send(pair, payload) == Sent::NoFlow {
-            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            begin(pair, payload, &self.context, &self.raw, &self.flows, &mut refusals);
+        if self.flows.send(pair, payload) == Sent::Relayed {
+            return;
         }
+        let mut judged = judge(pair.1, &self.context);
+        let most = self.context.policy.limits().udp_flows;
+        let others_decide = self.context.rego.is_some() && judged.standing == Standing::Open;
+        if (judged.event.verdict != Outcome::Deny || others_decide) && self.flows.len() >= most {
+            judged.event.verdict = Outcome::Deny;
+            judged.event.reason = Some(Reason::Limit);
+            judged.event.detail = Some(format!("more than {most} UDP flows at once"));
+            judged.standing = Standing::Closed;
+        }
+        let (context, raw, flows) = (self.context.clone(), self.raw.clone(), self.flows.clone());
+        let begun = Begun { pair, judged, context, raw, flows, refusals: self.refusals.clone() };
+        if begun.judged.event.verdict == Outcome::Deny
+            && !(others_decide && begun.judged.standing == Standing::Open)
+        {
+            return begun.deny(None);
+        }
+        let origin = self.context.who.sent(pair.0, pair.1);
+        self.flows.begin(pair, payload, self.context.uploads.begin());
+        tokio::spawn(begun.run(origin));
     }
 }
 
-fn begin(
-    pair: Pair,
-    payload: &[u8],
-    context: &Context,
-    raw: &Arc<RawSender>,
-    flows: &Flows,
-    refusals: &mut Refusals,
-) {
-    let (mut event, destination) = judge(pair.1, context);
-    if event.verdict != Outcome::Deny && flows.len() >= context.policy.limits().udp_flows {
-        event.verdict = Outcome::Deny;
-        event.reason = Some(Reason::Limit);
-        event.detail = Some(format!("more than {} UDP flows at once", context.policy.limits().udp_flows));
-    }
-    if event.verdict == Outcome::Deny {
-        if refusals.begins(pair, Instant::now()) {
-            event.origin = context.who.sent(pair.0, pair.1);
-            let origin = event.origin.clone();
-            context.audit.record(event);
+impl Begun {
+    /// Refuses the flow, and records it once. Who is refused may end at once, so that is held back until it
+    /// is known whose the flow is; `origin` is who has been asked already.
+    fn deny(mut self, origin: Option<Origin>) {
+        let begins = {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            refusals.begins(self.pair, Instant::now())
+        };
+        if begins {
+            let origin = origin.or_else(|| self.context.who.sent(self.pair.0, self.pair.1));
+            self.judged.event.origin.clone_from(&origin);
+            self.context.audit.record(self.judged.event);
             if let Some(origin) = origin {
-                // Who is refused may end at once.
-                let raw = raw.clone();
+                let (pair, raw) = (self.pair, self.raw);
                 tokio::spawn(async move {
                     origin.settled().await;
                     refuse(pair, &raw);
@@ -74,40 +103,81 @@ fn begin(
                 return;
             }
         }
-        refuse(pair, raw);
-        return;
+        refuse(self.pair, &self.raw);
     }
-    event.origin = context.who.sent(pair.0, pair.1);
-    flows.begin(pair, payload, context.uploads.begin());
-    tokio::spawn(run(pair, event, destination, context.clone(), raw.clone(), flows.clone()));
-}
 
-async fn run(
-    pair: Pair,
-    event: Event,
-    destination: Destination,
-    context: Context,
-    raw: Arc<RawSender>,
-    flows: Flows,
-) {
-    let mut pending = Pending::new(&context.audit, event, Instant::now());
-    let idle = context.policy.limits().udp_idle_timeout;
-    let failure = match context.dialer.datagram_address(&destination).await {
-        Ok(upstream) => match flows.run(pair, upstream, &raw, pending.counters(), idle).await {
-            Ok(()) => return,
-            Err(error) => (Reason::UpstreamFailed, error.to_string()),
-        },
-        Err(error) => {
-            flows.forget(pair);
-            (error.reason(), chain(&error))
+    async fn run(mut self, origin: Option<Origin>) {
+        self.ask_others(origin.as_ref()).await;
+        if self.judged.event.verdict == Outcome::Deny {
+            self.flows.forget(self.pair);
+            return self.deny(origin);
         }
-    };
-    // The other side's refusal reaches the job as what it was.
-    refuse(pair, &raw);
-    pending.failed(failure.0, failure.1);
+        let Begun { pair, judged: Judged { mut event, way, .. }, context, raw, flows, .. } = self;
+        event.origin = origin;
+        let mut pending = Pending::new(&context.audit, event, Instant::now());
+        let idle = context.policy.limits().udp_idle_timeout;
+        let failure = match context.dialer.datagram_address(&way).await {
+            Ok(upstream) => match flows.run(pair, upstream, &raw, pending.counters(), idle).await {
+                Ok(()) => return,
+                Err(error) => (Reason::UpstreamFailed, error.to_string()),
+            },
+            Err(error) => {
+                flows.forget(pair);
+                (error.reason(), chain(&error))
+            }
+        };
+        // The other side's refusal reaches the job as what it was.
+        refuse(pair, &raw);
+        pending.failed(failure.0, failure.1);
+    }
+
+    /// Asks the rules beside the policy's.
+    async fn ask_others(&mut self, origin: Option<&Origin>) {
+        let Some(rego) = &self.context.rego else { return };
+        let Judged { event, way, standing } = &mut self.judged;
+        let destination = self.pair.1;
+        let name = match &*way {
+            Destination::Name { name, .. } => Some(name),
+            Destination::Address(_) => None,
+        };
+        let synthetic = self.context.dns.synthetic_name(destination.ip()).is_some();
+        let question = Question {
+            name: name.map(Name::to_string),
+            address: (!synthetic).then(|| destination.ip()),
+            port: Some(destination.port()),
+            ..Question::new(Protocol::Udp)
+        };
+        let Opinion { advice, detail } = rego.advise(question, origin).await;
+        match overrule(*standing, advice) {
+            None => {}
+            Some(Verdict::Deny(denial)) => {
+                event.verdict = refused(self.context.policy.mode());
+                event.reason = Some(denial.reason);
+                event.rule = denial.rule.map(|rule| rule.text().to_owned());
+                event.suggestion = None;
+                event.detail = detail;
+            }
+            Some(Verdict::Allow(rule)) => match name.map_or(Ok(()), |name| self.context.dns.grant(name)) {
+                Ok(()) => {
+                    event.verdict = Outcome::Allow;
+                    event.rule = Some(rule.text().to_owned());
+                    (event.reason, event.suggestion) = (None, None);
+                }
+                Err(too_many) => one_too_many(event, too_many, self.context.policy.mode()),
+            },
+        }
+    }
 }
 
-fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
+fn one_too_many(event: &mut Event, too_many: TooManyNames, mode: Mode) {
+    let TooManyNames { suggestion, detail } = too_many;
+    event.verdict = refused(mode);
+    event.reason = Some(Reason::Limit);
+    event.suggestion = Some(suggestion);
+    event.detail = Some(detail);
+}
+
+fn judge(destination: SocketAddr, context: &Context) -> Judged {
     let policy = &context.policy;
     let port = destination.port();
     let synthetic = context.dns.synthetic_name(destination.ip()).is_some();
@@ -128,36 +198,34 @@ fn judge(destination: SocketAddr, context: &Context) -> (Event, Destination) {
     for (request, way) in named.chain(addressed) {
         match policy.judge(&request) {
             Verdict::Allow(rule) => {
-                match request.name().map_or(Ok(()), |name| context.dns.admit(name)) {
+                let admitted = request.name().map_or(Ok(()), |name| context.dns.admit(name));
+                let standing = if admitted.is_ok() { Standing::Allowed } else { Standing::Closed };
+                match admitted {
                     Ok(()) => {
                         event.verdict = Outcome::Allow;
                         event.rule = Some(rule.text().to_owned());
                     }
-                    Err(TooManyNames { suggestion, detail }) => {
-                        event.verdict = refused(policy.mode());
-                        event.reason = Some(Reason::Limit);
-                        event.suggestion = Some(suggestion);
-                        event.detail = Some(detail);
-                    }
+                    Err(too_many) => one_too_many(&mut event, too_many, policy.mode()),
                 }
-                return (event, way);
+                return Judged { event, way, standing };
             }
             Verdict::Deny(denial) => {
-                denied.get_or_insert((denial, denial.suggestion(&request), way));
+                let standing = Verdict::Deny(denial).standing(&request);
+                denied.get_or_insert((denial, denial.suggestion(&request), way, standing));
             }
         }
     }
-    let way = match denied {
-        Some((denial, suggestion, way)) => {
+    let (way, standing) = match denied {
+        Some((denial, suggestion, way, standing)) => {
             event.reason = Some(denial.reason);
             event.rule = denial.rule.map(|rule| rule.text().to_owned());
             event.suggestion = suggestion;
-            way
+            (way, standing)
         }
-        None => Destination::Address(destination),
+        None => (Destination::Address(destination), Standing::Closed),
     };
     event.verdict = refused(policy.mode());
-    (event, way)
+    Judged { event, way, standing }
 }
 
 fn refused(mode: Mode) -> Outcome {

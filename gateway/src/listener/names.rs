@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use dns::{Answered, Dns, DnsRecord, Transport};
+use dns::question::name_of;
+use dns::{Answered, Dns, DnsRecord, PROBE_NAME, Transport};
 use netns::net::{CapturedDatagram, DatagramSocket};
+use policy::{Name, Opinion};
 use tokio::io::unix::AsyncFd;
 
 use super::queue::OnDatagram;
 use crate::audit::{Audit, Event, Kind, Origin, Outcome};
+use crate::rego::{Question, Rego};
 use crate::relay::{Upload, Uploads};
 use crate::who::Who;
 
@@ -21,6 +24,8 @@ pub struct Questions {
     pub who: Who,
     /// What the job's end waits for: each question has its event.
     pub uploads: Uploads,
+    /// Rules beside the policy's; `None` if there are none.
+    pub rego: Option<Arc<Rego>>,
 }
 
 impl OnDatagram for Questions {
@@ -29,22 +34,70 @@ impl OnDatagram for Questions {
 
     fn handle(&self, socket: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, query: &[u8]) {
         let whose = || self.who.sent(datagram.peer, datagram.original_dst);
-        let record = match self.dns.answer_now(query, datagram.original_dst, Transport::Udp) {
+        let asking = |origin| Asking {
+            dns: self.dns.clone(),
+            audit: self.audit.clone(),
+            upload: self.uploads.begin(),
+            socket: socket.clone(),
+            datagram,
+            query: query.to_vec(),
+            origin,
+        };
+        if let Some(rego) = self.rego.clone() {
+            let asking = asking(whose());
+            tokio::spawn(async move {
+                let opinion = opinion(Some(&rego), name_of(&asking.query), asking.origin.as_ref()).await;
+                asking.answer(opinion).await;
+            });
+            return;
+        }
+        match self.dns.answer_now(query, datagram.original_dst, Transport::Udp, Opinion::default()) {
             Ok(answered) => {
                 let origin = answered.record.is_some().then(whose).flatten();
-                return finish(socket, datagram, answered, origin, &self.audit, || self.uploads.begin());
+                finish(socket, datagram, answered, origin, &self.audit, || self.uploads.begin());
             }
-            Err(record) => *record,
-        };
-        let (origin, upload) = (whose(), self.uploads.begin());
-        let mut unanswered = Unanswered { audit: self.audit.clone(), event: Some(event(record)) };
-        unanswered.event.iter_mut().for_each(|event| event.origin.clone_from(&origin));
-        let (socket, dns, query) = (socket.clone(), self.dns.clone(), query.to_vec());
-        tokio::spawn(async move {
-            let answered = dns.answer(&query, datagram.original_dst, Transport::Udp).await;
-            unanswered.event = None;
-            finish(&socket, datagram, answered, origin, &unanswered.audit, || upload);
-        });
+            Err(record) => {
+                tokio::spawn(asking(whose()).resolve(*record, Opinion::default()));
+            }
+        }
+    }
+}
+
+/// A question whose answer is not there yet.
+struct Asking {
+    dns: Arc<Dns>,
+    audit: Audit,
+    upload: Upload,
+    socket: Arc<AsyncFd<DatagramSocket>>,
+    datagram: CapturedDatagram,
+    query: Vec<u8>,
+    origin: Option<Origin>,
+}
+
+impl Asking {
+    async fn answer(self, opinion: Opinion) {
+        let asked = self.datagram.original_dst;
+        match self.dns.answer_now(&self.query, asked, Transport::Udp, opinion.clone()) {
+            Ok(answered) => self.finish(answered),
+            Err(record) => self.resolve(*record, opinion).await,
+        }
+    }
+
+    /// Asks upstream. `record` is told if the end of the run overtakes the answer.
+    fn resolve(self, record: DnsRecord, opinion: Opinion) -> impl Future<Output = ()> {
+        let mut event = event(record);
+        event.origin.clone_from(&self.origin);
+        let unanswered = Unanswered { audit: self.audit.clone(), event: Some(event) };
+        async move {
+            let asked = self.datagram.original_dst;
+            let answered = self.dns.answer_advised(&self.query, asked, Transport::Udp, opinion).await;
+            unanswered.answered();
+            self.finish(answered);
+        }
+    }
+
+    fn finish(self, answered: Answered) {
+        finish(&self.socket, self.datagram, answered, self.origin, &self.audit, || self.upload);
     }
 }
 
@@ -54,11 +107,27 @@ struct Unanswered {
     event: Option<Event>,
 }
 
+impl Unanswered {
+    fn answered(mut self) {
+        self.event = None;
+    }
+}
+
 impl Drop for Unanswered {
     fn drop(&mut self) {
         if let Some(event) = self.event.take() {
             self.audit.record(event);
         }
+    }
+}
+
+/// What the rules beside the policy's say of the name in a question.
+pub(super) async fn opinion(rego: Option<&Rego>, name: Option<Name>, origin: Option<&Origin>) -> Opinion {
+    match (rego, name) {
+        // The gateway's own question from inside the job, which is answered whatever rules say.
+        (Some(_), Some(name)) if name.as_str() == PROBE_NAME => Opinion::default(),
+        (Some(rego), Some(name)) => rego.advise(Question::resolve(&name), origin).await,
+        _ => Opinion::default(),
     }
 }
 

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use dns::serve_stream;
 use netns::net::{is_gateway, is_probe};
-use policy::{Mode, Reason, Request, Verdict};
+use policy::{Mode, Opinion, Reason, Request, Standing, Verdict, overrule};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::names::opinion;
 use super::queue::OnConnection;
 use crate::audit::{Event, Kind, Origin, Outcome, Pending};
 use crate::connection::{Accepted, Context, serve};
+use crate::rego::{Protocol, Question};
 use crate::relay::{Upload, relay, reset};
 
 const DNS_PORT: u16 = 53;
@@ -57,7 +59,8 @@ impl OnConnection for Captured {
 /// DNS over TCP, whatever server the job meant.
 async fn serve_questions(stream: TcpStream, server: SocketAddr, origin: Option<Origin>, context: &Context) {
     let mut asked = false;
-    let answering = serve_stream(stream, server, &context.dns, |record| {
+    let advise = |name| opinion(context.rego.as_deref(), name, origin.as_ref());
+    let answering = serve_stream(stream, server, &context.dns, advise, |record| {
         asked = true;
         let mut event = super::names::event(record);
         event.origin.clone_from(&origin);
@@ -109,12 +112,25 @@ async fn relay_loopback(
     upload: Upload,
 ) {
     let mut event = Event::new(Outcome::Allow, Kind::Tcp);
-    event.origin = origin;
+    event.origin.clone_from(&origin);
     event.name = Some("localhost".to_owned());
     event.port = Some(port);
     event.rule = Some(format!("localhost:{port}"));
     let mut pending = Pending::new(&context.audit, event, Instant::now());
     let host = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+    if let Some(rego) = &context.rego {
+        let name = Some("localhost".to_owned());
+        let question =
+            Question { name, address: Some(host.ip()), port: Some(port), ..Question::new(Protocol::Tcp) };
+        let Opinion { advice, detail } = rego.advise(question, origin.as_ref()).await;
+        if let Some(Verdict::Deny(denial)) = overrule(Standing::Allowed, advice) {
+            pending.denied(&denial, detail, context.policy.mode());
+            if context.policy.mode() == Mode::Enforce {
+                drop(pending);
+                return reset(&stream);
+            }
+        }
+    }
     let connected = match TcpStream::connect(host).await {
         Err(_) => TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await,
         connected => connected,

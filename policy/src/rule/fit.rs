@@ -40,7 +40,7 @@ impl Rule {
                 }
                 _ => Fit::No,
             },
-            Subject::Loopback { .. } | Subject::Unix { .. } => Fit::No,
+            Subject::Loopback { .. } | Subject::Unix { .. } | Subject::Elsewhere { .. } => Fit::No,
         }
     }
 

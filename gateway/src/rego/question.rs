@@ -1,0 +1,135 @@
+//! What rules in Rego are asked about, and the `input` that they see. Pure.
+
+use std::net::IpAddr;
+
+use netns::job::Program;
+use policy::{Name, Request};
+use serde_json::{Map, Value, json};
+
+/// One thing that the job wants to do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The host that it names.
+    pub name: Option<String>,
+    /// The address that it sent to; absent for a question for a name.
+    pub address: Option<IpAddr>,
+    /// The port that it sent to.
+    pub port: Option<u16>,
+    /// Of an HTTP request.
+    pub method: Option<String>,
+    /// Of an HTTP request, without the query.
+    pub url: Option<String>,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Learning the addresses of a name.
+    Dns,
+    /// TLS that stays closed, or is about to be opened.
+    Tls,
+    /// A request.
+    Http,
+    /// A tunnel by CONNECT; what is inside is asked about as well.
+    Connect,
+    /// Other bytes over TCP.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl Question {
+    /// Of this protocol, and nothing else yet.
+    pub fn new(protocol: Protocol) -> Question {
+        Question { protocol, name: None, address: None, port: None, method: None, url: None }
+    }
+
+    /// For the addresses of a name.
+    pub fn resolve(name: &Name) -> Question {
+        Question { name: Some(name.to_string()), ..Question::new(Protocol::Dns) }
+    }
+
+    /// What a policy is asked about; `None` for what rules in Rego have no say in.
+    pub fn about(request: &Request<'_>) -> Option<Question> {
+        let (protocol, port) = match *request {
+            Request::Resolve { .. } => (Protocol::Dns, None),
+            Request::Tls { port, .. } => (Protocol::Tls, Some(port)),
+            Request::Http { port, .. } => (Protocol::Http, Some(port)),
+            Request::Tcp { port, .. } => (Protocol::Tcp, Some(port)),
+            Request::Udp { port, .. } => (Protocol::Udp, Some(port)),
+            Request::TcpAddress { destination } => (Protocol::Tcp, Some(destination.port())),
+            Request::UdpAddress { destination } => (Protocol::Udp, Some(destination.port())),
+            Request::Resolved { .. } | Request::DnsServer { .. } => return None,
+        };
+        let (name, address) = (request.name().map(Name::to_string), request.address());
+        let mut question = Question { name, address, port, ..Question::new(protocol) };
+        if let Request::Http { scheme, host, port, method, path } = *request {
+            let port = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
+            question.method = Some(method.to_owned());
+            question.url = Some(format!("{scheme}://{host}{port}{path}"));
+        }
+        Some(question)
+    }
+
+    /// The `input` of the rules: first what rules of our own look at, then the same by the names of kntrl's
+    /// (`ReportEvent` in its `internal/core/domain`). Without a program it has neither `process` nor
+    /// `task_name`, `pid` and `ancestors`.
+    pub fn input(&self, program: Option<&Program>) -> Value {
+        let mut input = Map::new();
+        input.insert("protocol".into(), self.protocol.as_str().into());
+        let known = [("name", &self.name), ("method", &self.method), ("url", &self.url)];
+        for (key, text) in known {
+            if let Some(text) = text {
+                input.insert(key.into(), text.as_str().into());
+            }
+        }
+        if let Some(address) = self.address {
+            input.insert("address".into(), address.to_canonical().to_string().into());
+        }
+        if let Some(port) = self.port {
+            input.insert("port".into(), port.into());
+        }
+        let transport = if matches!(self.protocol, Protocol::Udp | Protocol::Dns) { "udp" } else { "tcp" };
+        let port = self.port.or((self.protocol == Protocol::Dns).then_some(53));
+        let address = self.address.map(|address| address.to_canonical().to_string());
+        let sni = self.name.as_deref().filter(|_| self.protocol == Protocol::Tls);
+        input.insert("proto".into(), transport.into());
+        input.insert("daddr".into(), address.unwrap_or_default().into());
+        input.insert("dport".into(), port.into());
+        input.insert("domains".into(), self.name.iter().cloned().collect());
+        input.insert("sni".into(), sni.unwrap_or_default().into());
+        if let Some(program) = program {
+            let Program { pid, exe, args, parents } = program;
+            let ancestors: Vec<&str> = parents.iter().map(|parent| base(parent)).collect();
+            input.insert(
+                "process".into(),
+                json!({ "pid": pid, "exe": exe, "args": args, "parents": parents }),
+            );
+            input.insert("pid".into(), (*pid).into());
+            input.insert("task_name".into(), base(exe).into());
+            input.insert("ancestors".into(), ancestors.into());
+        }
+        Value::Object(input)
+    }
+}
+
+impl Protocol {
+    /// The word in the input.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Dns => "dns",
+            Protocol::Tls => "tls",
+            Protocol::Http => "http",
+            Protocol::Connect => "connect",
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        }
+    }
+}
+
+/// The last part of a path.
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

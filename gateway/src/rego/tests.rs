@@ -1,0 +1,284 @@
+//! What rules say, and that nothing which goes wrong with them allows.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use netns::job::Program;
+use policy::{Advice, Objection};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn module(text: &str) -> Document {
+    Document::Module { source: "a.rego".into(), text: text.into() }
+}
+
+fn rules(body: &str) -> Rules {
+    Rules::new(&[module(&format!("package cijail\n\nimport rego.v1\n\n{body}"))]).unwrap()
+}
+
+fn to(name: &str, port: u16) -> Question {
+    Question { name: Some(name.into()), port: Some(port), ..Question::new(Protocol::Tls) }
+}
+
+fn npm() -> Program {
+    Program {
+        pid: 12,
+        exe: "/usr/bin/curl".into(),
+        args: vec!["curl".into(), "-s".into()],
+        parents: vec!["/usr/bin/bash".into(), "/usr/local/bin/npm".into()],
+    }
+}
+
+#[test]
+fn allow_and_deny() {
+    let mut rules = rules(
+        "allow if input.name == \"good.test\"\nallow if { input.port == 22; input.protocol == \"tcp\" }\n\
+         deny if endswith(input.name, \".evil.test\")\n",
+    );
+    let mut advice = |question: Question| rules.evaluate(question.input(None)).advice;
+    assert_eq!(advice(to("good.test", 443)), Advice::Allow);
+    assert_eq!(advice(to("other.test", 443)), Advice::Silent);
+    assert_eq!(advice(to("a.evil.test", 443)), Advice::Deny(Objection::Rule));
+    assert_eq!(advice(Question { protocol: Protocol::Tcp, ..to("x.test", 22) }), Advice::Allow);
+    assert_eq!(advice(Question::new(Protocol::Tcp)), Advice::Silent);
+}
+
+#[test]
+fn deny_wins_and_may_give_reasons() {
+    let mut rules =
+        rules("default allow := true\ndeny contains msg if { input.port == 25; msg := \"no mail\" }\n");
+    assert_eq!(rules.evaluate(to("a.test", 443).input(None)).advice, Advice::Allow);
+    let opinion = rules.evaluate(to("a.test", 25).input(None));
+    assert_eq!(opinion.advice, Advice::Deny(Objection::Rule));
+    assert_eq!(opinion.detail.as_deref(), Some("data.cijail.deny: no mail"));
+}
+
+#[test]
+fn the_process_and_its_ancestors() {
+    let mut rules = rules(
+        "allow if { input.process.exe == \"/usr/bin/curl\"; input.process.parents[_] == \"/usr/local/bin/npm\" }\n\
+         deny if \"--evil\" in input.process.args\n",
+    );
+    assert!(rules.looks_at_process());
+    let question = to("a.test", 443);
+    assert_eq!(rules.evaluate(question.input(Some(&npm()))).advice, Advice::Allow);
+    let evil = Program { args: vec!["curl".into(), "--evil".into()], ..npm() };
+    assert_eq!(rules.evaluate(question.input(Some(&evil))).advice, Advice::Deny(Objection::Rule));
+    assert_eq!(rules.evaluate(question.input(None)).advice, Advice::Silent);
+}
+
+#[test]
+fn what_is_no_answer_denies() {
+    for body in [
+        "allow := 5",
+        "allow := \"yes\"",
+        "allow := {\"a\"}",
+        "deny := {}",
+        "deny := \"no\"",
+        "allow := null",
+    ] {
+        let opinion = rules(body).evaluate(to("a.test", 443).input(None));
+        assert_eq!(opinion.advice, Advice::Deny(Objection::Error), "{body}");
+        assert!(opinion.detail.unwrap().contains("neither true nor false"));
+    }
+}
+
+#[test]
+fn a_rule_that_fails_denies() {
+    // Two values for one rule.
+    let mut rules =
+        rules("f(x) := 1 if x != \"\"\nf(x) := 2 if x == \"a.test\"\nallow if f(input.name) > 0\n");
+    assert_eq!(rules.evaluate(to("b.test", 443).input(None)).advice, Advice::Allow);
+    let opinion = rules.evaluate(to("a.test", 443).input(None));
+    assert_eq!(opinion.advice, Advice::Deny(Objection::Error), "{opinion:?}");
+    // The engine goes on.
+    assert_eq!(rules.evaluate(to("b.test", 443).input(None)).advice, Advice::Allow);
+}
+
+const ENDLESS: &str = "allow if { input.name == \"slow.test\"; some a in numbers.range(1, 100000); \
+                       some b in numbers.range(1, 100000); a * b == 0 }\nallow if input.name == \"good.test\"\n";
+
+#[test]
+fn an_endless_rule_is_stopped_and_denies() {
+    let mut rules = rules(ENDLESS);
+    let start = Instant::now();
+    let opinion = rules.evaluate(to("slow.test", 443).input(None));
+    assert_eq!(opinion.advice, Advice::Deny(Objection::Deadline), "{opinion:?}");
+    assert!(start.elapsed().as_secs() < 30);
+    assert_eq!(rules.evaluate(to("good.test", 443).input(None)).advice, Advice::Allow);
+}
+
+#[test]
+fn nothing_outside_is_in_reach() {
+    for call in [
+        "http.send({\"method\": \"get\", \"url\": \"http://a.test\"})",
+        "opa.runtime()",
+        "time.now_ns()",
+        "rand.intn(\"x\", 5)",
+        "uuid.rfc4122(\"x\")",
+        "net.lookup_ip_addr(\"a.test\")",
+    ] {
+        let modules = [module(&format!("package cijail\nimport rego.v1\nallow if {call}\n"))];
+        // Refused at once, or at the latest when it is asked.
+        if let Ok(mut rules) = Rules::new(&modules) {
+            assert_eq!(rules.evaluate(json!({})).advice, Advice::Deny(Objection::Error), "{call}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_have_a_place() {
+    let error = |text: &str| Rules::new(&[module(text)]).unwrap_err().to_string();
+    assert!(
+        error("package cijail\nimport rego.v1\nallow if {\n  input.name = = 5\n}\n").starts_with("a.rego:4:")
+    );
+    assert!(error("package cijail\nimport rego.v1\nallow if x == 1\n").starts_with("a.rego:3:"));
+    assert!(error("package other\nimport rego.v1\nallow := true\n").contains("none of the rules"));
+    assert!(error("package cijail\nimport rego.v1\nallow if allow\n").contains("recursi"));
+    let data = |text: &str| Document::Data { source: "data.json".into(), path: vec![], text: text.into() };
+    let error = |documents: &[Document]| Rules::new(documents).unwrap_err().to_string();
+    assert!(error(&[data("{")]).starts_with("data.json: "));
+    assert!(error(&[data("[]")]).contains("object"));
+    let twice = [data("{\"a\": 1}"), data("{\"a\": 2}")];
+    assert!(error(&twice).starts_with("data.json: "));
+}
+
+/// A bundle in the shape of kntrl's: a network allowlist in `kntrl.network`, what is denied by ancestry, and
+/// both in `kntrl.policy`. The names of input and data are those of kntrl (Apache-2.0), the rules are not.
+fn bundle(data: &serde_json::Value) -> Rules {
+    let documents = [
+        module(
+            "package kntrl\n\nimport rego.v1\n\ndefault policy = false\n\ndefault ancestry_denied = false\n\n\
+             reachable if data.kntrl.network[_].policy\n\n\
+             policy if { reachable; not ancestry_denied }\n\n\
+             ancestry_denied if {\n\tchain := data.blocked_process_chains[_]\n\tchain.process == input.task_name\n\
+             \tevery parent in chain.ancestors { parent in input.ancestors }\n}\n\n\
+             ancestry_denied if { some domain in input.domains; endswith(domain, \"webhook.test\") }\n",
+        ),
+        module(
+            "package kntrl.network[\"hosts\"]\n\nimport rego.v1\n\npolicy if {\n\tlisted := input[_]\n\
+             \tsome host in listed\n\tmatches(host, data.allowed_hosts[_])\n}\n\n\
+             matches(host, pattern) if host == pattern\n\n\
+             matches(host, pattern) if { startswith(pattern, \".\"); endswith(host, pattern) }\n",
+        ),
+        module(
+            "package kntrl.network[\"ranges\"]\n\nimport rego.v1\n\nimport data.assets.github\n\npolicy if {\n\
+             \tdata.allow_github_meta == true\n\taddress := input[_]\n\
+             \tnet.cidr_contains(github.actions[_], address)\n}\n",
+        ),
+        Document::Data {
+            source: "assets/github/data.json".into(),
+            path: vec!["assets".into(), "github".into()],
+            text: "{\"actions\": [\"198.51.100.0/24\"]}".into(),
+        },
+        Document::Data { source: "data.json".into(), path: vec![], text: data.to_string() },
+    ];
+    Rules::new(&documents).unwrap()
+}
+
+#[test]
+fn rules_in_the_shape_of_kntrls() {
+    let mut rules = bundle(&json!({
+        "allowed_hosts": ["registry.test", ".cdn.test"],
+        "allow_github_meta": true,
+        "blocked_process_chains": [{ "process": "curl", "ancestors": ["npm"] }],
+    }));
+    assert!(rules.looks_at_process());
+    let wget = Program { exe: "/usr/bin/wget".into(), ..npm() };
+    let mut advice =
+        |question: &Question, program: &Program| rules.evaluate(question.input(Some(program))).advice;
+    assert_eq!(advice(&to("registry.test", 443), &wget), Advice::Allow);
+    assert_eq!(advice(&to("a.cdn.test", 443), &wget), Advice::Allow);
+    assert_eq!(advice(&to("other.test", 443), &wget), Advice::Silent);
+    assert_eq!(
+        advice(&Question::resolve(&policy::Name::parse("registry.test").unwrap()), &wget),
+        Advice::Allow
+    );
+    // What is denied by ancestry, and by name.
+    assert_eq!(advice(&to("registry.test", 443), &npm()), Advice::Deny(Objection::Rule));
+    assert_eq!(advice(&to("x.webhook.test", 443), &wget), Advice::Deny(Objection::Rule));
+    let address: IpAddr = "198.51.100.7".parse().unwrap();
+    let by_address = Question { address: Some(address), port: Some(443), ..Question::new(Protocol::Tcp) };
+    assert_eq!(advice(&by_address, &wget), Advice::Allow);
+    let other = Question { address: Some("192.0.2.1".parse().unwrap()), ..by_address };
+    assert_eq!(advice(&other, &wget), Advice::Silent);
+}
+
+#[tokio::test]
+async fn asked_from_elsewhere() {
+    let rego = Rego::start(rules(ENDLESS)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(rego.advise(to("good.test", 443), None).await.advice, Advice::Allow);
+        assert_eq!(rego.advise(to("other.test", 443), None).await.advice, Advice::Silent);
+    }
+    let opinion = rego.advise(to("slow.test", 443), None).await;
+    assert_eq!(opinion.advice, Advice::Deny(Objection::Deadline), "{opinion:?}");
+    // Who is not known is denied where it matters.
+    let rego = Rego::start(rules("allow if input.process.pid > 0")).unwrap();
+    assert_eq!(rego.advise(to("a.test", 1), None).await.advice, Advice::Deny(Objection::Process));
+    let origin = Origin::new(Instant::now());
+    origin.settle(Some(std::sync::Arc::new(npm())));
+    assert_eq!(rego.advise(to("a.test", 1), Some(&origin)).await.advice, Advice::Allow);
+    let nobody = Origin::new(Instant::now());
+    nobody.settle(None);
+    assert_eq!(rego.advise(to("a.test", 1), Some(&nobody)).await.advice, Advice::Deny(Objection::Process));
+}
+
+fn json_value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<String>().prop_map(Into::into),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map("[a-z]{1,6}", inner, 0..4)
+                .prop_map(|map| map.into_iter().collect::<serde_json::Value>()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// Whatever the input is, there is an opinion, and only the rule's own condition makes it allow.
+    #[test]
+    fn any_input_has_an_opinion(name in any::<String>(), args in prop::collection::vec(any::<String>(), 0..4), extra in json_value()) {
+        let mut rules = rules(
+            "allow if { input.name == \"good.test\"; count(input.process.args) >= 0 }\n\
+             deny if regex.match(\"^x+y$\", input.process.args[_])\ndeny if input.extra.a.b[_].c\n",
+        );
+        let program = Program { args: args.clone(), ..npm() };
+        let question = Question { name: Some(name.clone()), ..Question::new(Protocol::Tls) };
+        let mut input = question.input(Some(&program));
+        input["extra"] = extra;
+        let opinion = rules.evaluate(input);
+        if opinion.advice == Advice::Allow {
+            prop_assert_eq!(name, "good.test");
+        }
+    }
+
+    /// Whatever a module is, it is read or refused.
+    #[test]
+    fn any_module_is_read_or_refused(text in "(package cijail\n)?[\\PC\n]{0,120}") {
+        if let Ok(mut rules) = Rules::new(&[module(&text)]) {
+            rules.evaluate(json!({ "name": "a" }));
+        }
+    }
+
+    /// An answer of any kind but a boolean denies.
+    #[test]
+    fn any_other_answer_denies(answer in json_value()) {
+        let opinion = rules(&format!("allow := {answer}\n")).evaluate(json!({}));
+        let wanted = match answer {
+            serde_json::Value::Bool(true) => Advice::Allow,
+            serde_json::Value::Bool(false) => Advice::Silent,
+            _ => Advice::Deny(Objection::Error),
+        };
+        prop_assert_eq!(opinion.advice, wanted);
+    }
+}
