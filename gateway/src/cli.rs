@@ -7,6 +7,7 @@ mod policy;
 mod run;
 mod sets;
 mod sources;
+mod top;
 mod write;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
         Command::Demo => demo::main().map_err(Failure::from),
         Command::DemoPostinstall => demo::postinstall().map_err(Failure::from),
         Command::Doctor => doctor::main(),
+        Command::Top(args) => top::main(&args),
         Command::Policy(command) => policy::main(command),
         Command::Schema { subject } => answer(schema(subject)).map(|()| 0),
     };

@@ -19,6 +19,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::live::Live;
+
 pub use dns::Outcome;
 pub use escape::{printable, shell_quoted, shell_word};
 pub use event::{Event, Kind};
@@ -47,6 +49,7 @@ const QUEUE: usize = 64 * 1024 * 1024;
 pub struct Audit {
     sender: Sender<Message>,
     shared: Arc<Shared>,
+    live: Live,
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +116,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         }
         sinks.finish(outcome)
     })?;
-    Ok(Writer { audit: Audit { sender, shared }, thread, done })
+    Ok(Writer { audit: Audit { sender, shared, live: Live::default() }, thread, done })
 }
 
 /// The next message, before which what waits for standard error may go.
@@ -134,6 +137,7 @@ impl Audit {
         if event.verdict == Outcome::Deny {
             self.shared.blocked.store(true, Ordering::Relaxed);
         }
+        self.live.add(&event);
         if self.is_silent() {
             return;
         }
@@ -161,6 +165,11 @@ impl Audit {
                 "out of file descriptors: connections wait or fail until others end; raise the hard limit (ulimit -Hn)",
             );
         }
+    }
+
+    /// What goes on now.
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Whether nobody reads the events.

@@ -64,6 +64,11 @@ impl Origin {
         let _ = tokio::time::timeout_at((self.0.asked + HELD).into(), notified).await;
     }
 
+    /// The answer, if there is one by now.
+    pub fn known(&self) -> Option<Arc<Program>> {
+        self.lock().given.clone().flatten()
+    }
+
     /// The answer, for which the calling thread waits; `None` if there is none in time.
     pub(super) fn program(&self) -> Option<Arc<Program>> {
         let left = (self.0.asked + PATIENCE).saturating_duration_since(Instant::now());
@@ -88,8 +93,10 @@ mod tests {
         let origin = Origin::new(Instant::now());
         let asked = origin.clone();
         let waiting = std::thread::spawn(move || asked.program());
+        assert_eq!(origin.known(), None);
         origin.settle(Some(Arc::new(Program { pid: 7, ..Program::default() })));
         origin.settle(None);
+        assert_eq!(origin.known().map(|program| program.pid), Some(7));
         assert_eq!(waiting.join().unwrap().map(|program| program.pid), Some(7));
     }
 
