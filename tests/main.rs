@@ -54,6 +54,7 @@ mod story;
 mod tampering;
 mod threat_model;
 mod tls;
+mod top;
 mod trust;
 mod udp;
 mod unix_sockets;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         tampering::add,
         leaks::add,
         learn::add,
+        top::add,
         story::add,
         sets::add,
         last_words::add,
