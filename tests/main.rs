@@ -56,6 +56,7 @@ mod story;
 mod tampering;
 mod threat_model;
 mod tls;
+mod top;
 mod trust;
 mod udp;
 mod unix_sockets;
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
         tampering::add,
         leaks::add,
         learn::add,
+        top::add,
         story::add,
         sets::add,
         rego::add,

@@ -17,6 +17,7 @@ use crate::world::World;
 
 const EVENTS: &str = include_str!("../docs/schemas/events.json");
 const REPORT: &str = include_str!("../docs/schemas/report.json");
+const TOP: &str = include_str!("../docs/schemas/top.json");
 const POLICY: &str = include_str!("../docs/schemas/policy.json");
 
 pub(crate) fn add(suite: &mut Suite) {
@@ -200,12 +201,13 @@ fn schemas_are_printed(mode: Mode) {
     for (words, text) in [
         (&["schema", "events"][..], EVENTS),
         (&["schema", "report"], REPORT),
+        (&["schema", "top"], TOP),
         (&["schema", "policy"], POLICY),
         (&["policy", "schema"], POLICY),
     ] {
         bare.run(words).assert_success().assert_stdout(text);
     }
-    bare.run(["schema", "nothing"]).assert_code(125).assert_says("events, report, policy");
+    bare.run(["schema", "nothing"]).assert_code(125).assert_says("events, report, top, policy");
 }
 
 /// The examples of the README, and the odd corners of the format.

@@ -7,19 +7,25 @@ mod proof;
 mod resolution;
 mod serve;
 mod supervise;
+mod title;
 
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
 
 use netns::job::streams::Unfit as UnfitStream;
-use netns::job::{JobSpec, MountPlan, OwnFiles, Terminal, User, Watch, default_masks, own_directory};
+use netns::job::{
+    JobSpec, MountPlan, OwnFiles, Terminal, User, Watch, default_masks, own_directory, shown_arguments,
+};
 use netns::net::NetworkRequest;
 use policy::{Mode, Policy};
 
-use crate::audit::{self, LogError, RunOutcome, Sinks};
+use crate::audit::{self, LogError, RunOutcome, Sinks, printable};
 use crate::exit;
 use crate::intercept::{InterceptError, Outline};
+use crate::live::serve::Door;
+use crate::live::snapshot::Run;
 use crate::rego::Rules;
 use crate::stderr;
 use crate::trust::{HostFiles, JobView, Trust};
@@ -52,6 +58,10 @@ pub struct Plan {
     pub upstream_ca: Vec<PathBuf>,
     /// Where the log goes.
     pub sinks: Sinks,
+    /// What events and who asks know the run by.
+    pub session: String,
+    /// Whether the terminal's title tells of it.
+    pub titled: bool,
     /// Whether nothing but errors is printed.
     pub quiet: bool,
     /// Whether a success with something blocked is a failure.
@@ -159,6 +169,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let (masked_directories, mut masked_files) = default_masks();
     masked_files.extend(identity::agent_sockets());
     masked_files.extend(intercept.iter().flat_map(Outline::identity_files));
+    let titled = plan.titled && terminal.as_ref().is_some_and(|terminal| terminal.is(io::stderr()));
     let caller = supervise::Caller {
         program: plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default(),
         foreground: terminal.as_ref().is_some_and(supervise::takes_foreground),
@@ -167,6 +178,14 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let own_directory = intercept.as_ref().and_then(|_| own_directory());
     let trust = intercept.as_ref().map(|intercept| trust(&plan, intercept, own_directory.as_deref()));
     let trust = trust.unwrap_or_default();
+    let run = Run {
+        session: plan.session,
+        pid: std::process::id(),
+        mode: plan.policy.mode(),
+        command: shown_arguments(&plan.argv).iter().map(|word| printable(word).into_owned()).collect(),
+        started: SystemTime::now(),
+        begun: Instant::now(),
+    };
     let spec = JobSpec {
         argv: plan.argv,
         env: trust.apply(plan.env),
@@ -192,6 +211,8 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     // From here on there may be threads.
     let entrance = job.entrance()?;
     let network = netns::net::start(request, move |namespace| entrance.admit(namespace));
+    // Without it nobody can look, and that is all.
+    let door = Door::open(&run.session).ok();
     let interception = intercept.map(serve::Completing::start).transpose()?;
     let writer = audit::start(plan.sinks).map_err(AppError::Gateway)?;
     let served = serve::run(serve::Serving {
@@ -202,6 +223,8 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         audit: writer.audit(),
         job: &job,
         caller,
+        titled,
+        door: door.map(|door| (door, run)),
         interception,
         confined: &mut state.confined,
     });

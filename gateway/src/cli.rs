@@ -8,6 +8,7 @@ mod rego;
 mod run;
 mod sets;
 mod sources;
+mod top;
 mod write;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Demo => demo::main().map_err(Failure::from),
         Command::DemoPostinstall => demo::postinstall().map_err(Failure::from),
         Command::Doctor => doctor::main(),
+        Command::Top(args) => top::main(&args),
         Command::Policy(command) => policy::main(command),
         Command::Schema { subject } => answer(schema(subject)).map(|()| 0),
     };

@@ -1,6 +1,7 @@
 //! Exit statuses of `cijail-net` that are not the job's own. The README has the same table.
 
-/// The answer of `doctor`, `policy explain`, `policy check --strict` or `policy diff` is no.
+/// The answer of `doctor`, `policy explain`, `policy check --strict` or `policy diff` is no; `top` finds no run, or
+/// several.
 pub const NO: u8 = 1;
 /// The job succeeded, but something was blocked and `--fail-on-blocked` was given, or something was
 /// new and `--fail-on-new`.

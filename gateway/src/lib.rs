@@ -11,6 +11,7 @@ pub mod frame;
 pub mod intercept;
 pub mod learn;
 pub mod listener;
+pub mod live;
 mod packet;
 pub mod rego;
 pub mod relay;

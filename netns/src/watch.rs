@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use tokio::io::unix::AsyncFd;
 
 use crate::job::{Job, Observer, Witness};
+use crate::keys::Keys;
 use crate::net::{Attempt, DatagramSocket, DropLog};
 
 /// The descriptors that can be waited for. Each type owns its descriptor for as long as it lives
@@ -18,6 +19,7 @@ mod sealed {
     impl Sealed for super::DatagramSocket {}
     impl Sealed for super::DropLog {}
     impl Sealed for &super::Job {}
+    impl Sealed for super::Keys {}
     impl Sealed for super::Observer {}
     impl Sealed for super::Witness {}
 }
@@ -26,6 +28,7 @@ impl Watchable for &Attempt {}
 impl Watchable for DatagramSocket {}
 impl Watchable for DropLog {}
 impl Watchable for &Job {}
+impl Watchable for Keys {}
 impl Watchable for Observer {}
 impl Watchable for Witness {}
 

@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
 use super::supervise::{Caller, End, Supervisor};
+use super::title::Title;
 use super::{AppError, proof};
 use crate::audit::Audit;
 use crate::connection::{Context, Interception};
@@ -21,6 +22,8 @@ use crate::intercept::{Intercept, InterceptError, Outline};
 use crate::listener::{
     Captured, Datagrams, Drops, Loopback, Questions, Queue, serve_connections, serve_datagrams,
 };
+use crate::live::serve::Door;
+use crate::live::snapshot::Run;
 use crate::rego::{Rego, Rules};
 use crate::relay::Uploads;
 use crate::relay::udp::Flows;
@@ -44,6 +47,10 @@ pub(super) struct Serving<'a> {
     pub(super) audit: Audit,
     pub(super) job: &'a Job,
     pub(super) caller: Caller,
+    /// Whether the terminal's title tells of the run.
+    pub(super) titled: bool,
+    /// Where others ask what the run does, if they can.
+    pub(super) door: Option<(Door, Run)>,
     /// What URL rules inside TLS take.
     pub(super) interception: Option<Completing>,
     /// Set once the process is confined, and can examine the machine no more.
@@ -67,7 +74,8 @@ impl Completing {
 
 /// Runs the event loop until the job has ended.
 pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
-    let Serving { policy, rego, proxies, network, audit, job, caller, interception, confined } = serving;
+    let Serving { policy, rego, proxies, network, audit, job, caller, titled, door, interception, confined } =
+        serving;
     let result = netns::raise_descriptor_limit()
         .and_then(|()| Builder::new_current_thread().enable_all().build())
         .map_err(AppError::Gateway)
@@ -75,7 +83,10 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
             runtime.block_on(async {
                 let uploads = Uploads::default();
                 let keyboard = caller.terminal.is_some();
-                let mut supervisor = Supervisor::new(job, caller).map_err(AppError::Gateway)?;
+                let live = audit.live().clone();
+                let title = caller.terminal.clone().filter(|_| titled);
+                let title = title.map(|terminal| Title::new(terminal, live.clone()));
+                let mut supervisor = Supervisor::new(job, caller, title).map_err(AppError::Gateway)?;
                 let guard = Guard::prepare(job);
                 let mut network = network?.finish()?;
                 let prepared = job.prepared()?;
@@ -100,6 +111,9 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
                 if prepared {
                     guard.confine(Remaining { keyboard })?;
                     *confined = true;
+                }
+                if let Some((door, run)) = door {
+                    tokio::spawn(door.serve(run, live));
                 }
                 let end = tokio::select! {
                     end = supervisor.run() => end,

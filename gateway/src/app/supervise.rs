@@ -1,5 +1,6 @@
 //! Stands between the caller and the job: signals, the terminal, job control, the exit status.
 
+use std::future::pending;
 use std::io::{self, IsTerminal};
 
 use netns::job::{Event, Job, Order, Terminal, signals};
@@ -8,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::AppError;
+use super::title::Title;
 use crate::audit::printable;
 use crate::exit;
 use crate::stderr;
@@ -69,10 +71,14 @@ pub(super) struct Supervisor<'a> {
     interrupted: Option<i32>,
     /// Somebody stopped us, and the stop went on to the job.
     stopping: bool,
+    /// What the terminal's title says, if it may.
+    title: Option<Title>,
+    /// The caller continued us in the background, whoever had the foreground before.
+    behind: bool,
 }
 
 impl<'a> Supervisor<'a> {
-    pub(super) fn new(job: &'a Job, caller: Caller) -> io::Result<Supervisor<'a>> {
+    pub(super) fn new(job: &'a Job, caller: Caller, title: Option<Title>) -> io::Result<Supervisor<'a>> {
         Ok(Supervisor {
             job,
             control: netns::watch(job)?,
@@ -80,6 +86,8 @@ impl<'a> Supervisor<'a> {
             caller,
             interrupted: None,
             stopping: false,
+            title,
+            behind: false,
         })
     }
 
@@ -91,6 +99,10 @@ impl<'a> Supervisor<'a> {
                 event = next_event(self.job, &self.control) => event?,
                 Some(signal) = self.signals.recv() => {
                     self.forward(signal)?;
+                    continue;
+                }
+                () = due(&mut self.title) => {
+                    self.tell();
                     continue;
                 }
             };
@@ -110,6 +122,7 @@ impl<'a> Supervisor<'a> {
                 Event::Gone => break,
             }
         }
+        self.title = None;
         let (status, killed_by) = end.ok_or(AppError::InitKilled)?;
         let keyboard = killed_by.filter(|signal| {
             signals::is_keyboard(*signal) && (self.caller.foreground || self.interrupted == Some(*signal))
@@ -147,6 +160,16 @@ impl<'a> Supervisor<'a> {
         Ok(End { status, keyboard: None, terminal: self.held_terminal() })
     }
 
+    /// Tells of the run in the title, as long as the terminal is the job's or ours.
+    fn tell(&mut self) {
+        let (Some(title), Some(terminal)) = (&mut self.title, &self.caller.terminal) else { return };
+        let is_ours = terminal.is_ours();
+        self.behind &= !is_ours;
+        if is_ours || (self.caller.foreground && !self.behind) {
+            title.show();
+        }
+    }
+
     /// Passes a signal of ours on to the job.
     fn forward(&mut self, signal: i32) -> Result<(), AppError> {
         self.stopping = signal == signals::TERMINAL_STOP;
@@ -174,14 +197,26 @@ impl<'a> Supervisor<'a> {
                 terminal.take_back();
             }
         }
+        if let Some(title) = &mut self.title {
+            title.hide();
+        }
         signals::stop_self();
         // Here the caller has continued us, in the foreground or in the background.
+        self.behind = !self.caller.terminal.as_ref().is_some_and(Terminal::is_ours);
         if let Some(terminal) = self.caller.terminal.as_ref().filter(|_| self.caller.foreground)
             && terminal.is_ours()
         {
             job.order(Order::Foreground)?;
         }
         Ok(job.order(Order::Signal(signals::CONTINUE))?)
+    }
+}
+
+/// When it is time for the title; never without one.
+async fn due(title: &mut Option<Title>) {
+    match title {
+        Some(title) => title.due().await,
+        None => pending().await,
     }
 }
 

@@ -19,6 +19,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::live::Live;
+
 pub use dns::Outcome;
 pub use escape::{printable, shell_quoted, shell_word};
 pub use event::{Event, Kind, ending};
@@ -48,6 +50,7 @@ const QUEUE: usize = 96 * 1024 * 1024;
 pub struct Audit {
     sender: Sender<Message>,
     shared: Arc<Shared>,
+    live: Live,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +117,7 @@ pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
         }
         sinks.finish(outcome)
     })?;
-    Ok(Writer { audit: Audit { sender, shared }, thread, done })
+    Ok(Writer { audit: Audit { sender, shared, live: Live::default() }, thread, done })
 }
 
 /// The next message, before which what waits for standard error may go.
@@ -135,6 +138,7 @@ impl Audit {
         if event.verdict == Outcome::Deny {
             self.shared.blocked.store(true, Ordering::Relaxed);
         }
+        self.live.add(&event);
         if self.is_silent() {
             return;
         }
@@ -167,6 +171,11 @@ impl Audit {
     /// Whether the writer keeps up: what can wait does so otherwise, instead of being lost.
     pub fn has_room(&self) -> bool {
         self.shared.queued.load(Ordering::Relaxed) < QUEUE / 2
+    }
+
+    /// What goes on now.
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Whether nobody reads the events.

@@ -78,6 +78,11 @@ impl Origin {
         let _ = tokio::time::timeout_at((self.0.asked + HELD).into(), notified).await;
     }
 
+    /// The answer, if there is one by now.
+    pub fn known(&self) -> Option<Arc<Program>> {
+        self.lock().given.clone().flatten()
+    }
+
     /// The answer, for a verdict that depends on it; `None` if nobody knows, or not in time.
     pub async fn answer(&self) -> Option<Arc<Program>> {
         let notified = self.0.notify.notified();
@@ -117,8 +122,10 @@ mod tests {
         let origin = Origin::new(Instant::now());
         let asked = origin.clone();
         let waiting = std::thread::spawn(move || asked.program());
+        assert_eq!(origin.known(), None);
         origin.settle(Some(Arc::new(Program { pid: 7, ..Program::default() })));
         origin.settle(None);
+        assert_eq!(origin.known().map(|program| program.pid), Some(7));
         assert_eq!(waiting.join().unwrap().map(|program| program.pid), Some(7));
     }
 

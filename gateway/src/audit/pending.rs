@@ -7,6 +7,7 @@ use policy::{Denial, Mode, Reason};
 
 use super::{Audit, Event, Outcome};
 use crate::counters::Counters;
+use crate::live::Ticket;
 
 /// Sends its event when it is dropped, so that what is cut off at the end of the run is recorded as
 /// well.
@@ -16,12 +17,24 @@ pub struct Pending {
     event: Option<Event>,
     counters: Arc<Counters>,
     started: Instant,
+    /// Shows it among what goes on, unless it was denied.
+    ticket: Option<Ticket>,
 }
 
 impl Pending {
     /// An event that began at `started`.
     pub fn new(audit: &Audit, event: Event, started: Instant) -> Pending {
-        Pending { audit: audit.clone(), event: Some(event), counters: Arc::default(), started }
+        let counters = Arc::<Counters>::default();
+        let goes_on = event.verdict != Outcome::Deny;
+        let ticket = goes_on.then(|| audit.live().begin(&event, counters.clone(), started));
+        Pending { audit: audit.clone(), event: Some(event), counters, started, ticket }
+    }
+
+    /// While it goes on, shows besides what this connection carries from now on.
+    pub fn shows(&self, connection: Arc<Counters>) {
+        if let Some(ticket) = &self.ticket {
+            ticket.shows(connection);
+        }
     }
 
     /// What is carried is counted here.
@@ -49,6 +62,9 @@ impl Pending {
     /// Sends nothing after all.
     pub fn withdraw(mut self) {
         self.event = None;
+        if let Some(ticket) = self.ticket.take() {
+            ticket.withdraw();
+        }
     }
 
     /// Notes that it is refused after all, or would be.
@@ -76,6 +92,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
+        drop(self.ticket.take());
         let Some(mut event) = self.event.take() else { return };
         if event.verdict != Outcome::Deny {
             event.bytes_up = Some(self.counters.up());

@@ -21,6 +21,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run a command that can only talk to what the rules allow
     Run(Box<RunArgs>),
+    /// Show what a run does now: connections in flight, destinations, the last denials
+    Top(TopArgs),
     /// Say what this machine can do, each missing thing with its remedy
     #[command(after_help = "Exit status: 0 if `cijail-net run` works here, 1 if not.")]
     Doctor,
@@ -93,6 +95,25 @@ pub(super) struct RunArgs {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(super) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A run is found if it is in the same network namespace; it answers its own user, and root. On a terminal
+the table is drawn anew each second until q or Ctrl-C.
+
+Exit status: 0 if a run was shown, 1 if there is none, or several and none was named, 125 for errors.")]
+pub(super) struct TopArgs {
+    /// The process id of `cijail-net run`, or the session that its log names; not needed if there is one
+    /// run only
+    #[arg(value_name = "PID|SESSION")]
+    pub(super) run: Option<String>,
+    /// Print the table once
+    #[arg(long)]
+    pub(super) once: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Reads `FORMAT[=FILE]`.

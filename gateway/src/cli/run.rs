@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,6 +14,7 @@ use super::sources::{self, Gathered};
 use super::{Failure, rego, say};
 use crate::app::{self, Account, Plan};
 use crate::audit::{FILE_COLUMNS, Format, Reports, Sinks};
+use crate::live::title::has_title;
 use crate::report::{Baseline, ReportFormat, Summary};
 use crate::sensor;
 use crate::upstream::ParentProxies;
@@ -54,7 +55,9 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     let rego = rego::read(&args.rules.rego)?;
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
-    let sinks = reports(&args, &policy, variable)?.into_iter().fold(sinks(&args)?, Sinks::with_reports);
+    let session = session().map_err(PlanError::Session)?;
+    let sinks = sinks(&args, session.clone())?;
+    let sinks = reports(&args, &policy, variable)?.into_iter().fold(sinks, Sinks::with_reports);
     let env = environment(args.keep_proxy_env, account.as_ref())?;
     let watch = sensor::watch(policy.watch(), &directory, home(&env))?;
     let plan = Plan {
@@ -68,6 +71,8 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
         user: account.map(|account| account.user),
         upstream_ca: args.upstream_ca.clone(),
         sinks,
+        session,
+        titled: !args.quiet && is_titled(variable),
         quiet: args.quiet || (args.log_file.is_none() && args.log_format == Format::Json),
         fail_on_blocked: args.fail_on_blocked,
     };
@@ -77,13 +82,18 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     Ok(app::run(plan)?)
 }
 
+/// Whether somebody looks at a terminal that has a title.
+fn is_titled(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is_ci = variable("CI").is_some_and(|value| !value.is_empty());
+    !is_ci && io::stderr().is_terminal() && variable("TERM").is_some_and(|term| has_title(&term))
+}
+
 /// The home that a command with this environment has.
 fn home(env: &[CString]) -> Option<&OsStr> {
     env.iter().find_map(|variable| variable.as_bytes().strip_prefix(b"HOME=")).map(OsStr::from_bytes)
 }
 
-fn sinks(args: &RunArgs) -> Result<Sinks, PlanError> {
-    let session = session().map_err(PlanError::Session)?;
+fn sinks(args: &RunArgs, session: String) -> Result<Sinks, PlanError> {
     let stderr = match (args.quiet, &args.log_file) {
         (true, _) => None,
         (false, Some(_)) => Some(Format::Text),

@@ -124,7 +124,7 @@ impl Session {
 
     fn report(&self, judged: &Judged<'_>, started: Instant) -> Report {
         let (audit, mode) = (&self.context.audit, self.context.policy.mode());
-        Report::new(audit, mode, Kind::Http, self.original_dst, judged, started).by(self.origin.as_ref())
+        Report::new(audit, mode, Kind::Http, self.original_dst, judged, started, self.origin.as_ref())
     }
 
     fn scheme(&self) -> Scheme {

@@ -384,8 +384,8 @@ impl Connection<'_> {
 
     fn report(&self, kind: Kind, judged: &Judged<'_>) -> Report {
         let mode = self.context.policy.mode();
-        Report::new(&self.context.audit, mode, kind, self.original_dst, judged, self.started)
-            .by(self.origin.as_ref())
+        let origin = self.origin.as_ref();
+        Report::new(&self.context.audit, mode, kind, self.original_dst, judged, self.started, origin)
     }
 }
 

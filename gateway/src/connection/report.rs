@@ -15,7 +15,7 @@ use crate::counters::Counters;
 pub(super) struct Report(Pending);
 
 impl Report {
-    /// The record of what was judged. In monitor mode a denial becomes `would-deny`.
+    /// The record of what was judged, of whom `origin` was asked. In monitor mode a denial becomes `would-deny`.
     pub(super) fn new(
         audit: &Audit,
         mode: Mode,
@@ -23,6 +23,7 @@ impl Report {
         original_dst: SocketAddr,
         judged: &Judged<'_>,
         started: Instant,
+        origin: Option<&Origin>,
     ) -> Report {
         let (verdict, rule, denied) = match &judged.verdict {
             Ok(rule) => (Outcome::Allow, Some(rule.text()), None),
@@ -37,18 +38,18 @@ impl Report {
         event.reason = denied.map(|denied| denied.reason);
         event.suggestion = denied.and_then(|denied: &Denied<'_>| denied.suggestion.clone());
         event.detail = denied.and_then(|denied| denied.detail.clone());
+        event.origin = origin.cloned();
         Report(Pending::new(audit, event, started))
-    }
-
-    /// Notes who has been asked whose the connection is.
-    pub(super) fn by(mut self, origin: Option<&Origin>) -> Report {
-        self.0.amend(|event| event.origin = origin.cloned());
-        self
     }
 
     /// What is carried is counted here.
     pub(super) fn counters(&self) -> Arc<Counters> {
         self.0.counters()
+    }
+
+    /// While it goes on, shows besides what this connection carries from now on.
+    pub(super) fn shows(&self, connection: Arc<Counters>) {
+        self.0.shows(connection);
     }
 
     /// Whether the bytes may pass.

@@ -4,16 +4,16 @@ use crate::audit::{Event, Kind, printable};
 
 /// Whom something was for, all of it made harmless to show.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// A name or an address.
-    pub(super) host: String,
-    pub(super) port: Option<u16>,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
     /// The layer that decided, as events spell it.
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
 }
 
 impl Destination {
-    pub(super) fn of(event: &Event) -> Destination {
+    pub(crate) fn of(event: &Event) -> Destination {
         let host = match (&event.name, event.destination) {
             (Some(name), _) => printable(name).into_owned(),
             (None, Some(address)) => address.to_string(),
@@ -25,12 +25,12 @@ impl Destination {
     }
 
     /// What stands for destinations that are not told apart.
-    pub(super) fn others() -> Destination {
+    pub(crate) fn others() -> Destination {
         Destination { host: "and others".to_owned(), port: None, kind: "other" }
     }
 
     /// `host:port`, with brackets around an IPv6 address.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         match self.port {
             Some(port) if self.host.contains(':') => format!("[{}]:{port}", self.host),
             Some(port) => format!("{}:{port}", self.host),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Octets: `999 B`, `1.5 kB`, `12 MB`.
-pub(super) fn octets(count: u64) -> String {
+pub(crate) fn octets(count: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];
     if count < 1000 {
         return format!("{count} B");
@@ -19,7 +19,7 @@ pub(super) fn octets(count: u64) -> String {
 }
 
 /// A time: `0.1s`, `12s`, `3m05s`, `2h05m`, `3d04h`.
-pub(super) fn elapsed(time: Duration) -> String {
+pub(crate) fn elapsed(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..10 => format!("{}.{}s", seconds, time.subsec_millis() / 100),
@@ -31,13 +31,13 @@ pub(super) fn elapsed(time: Duration) -> String {
 }
 
 /// `1 program`, `2 programs`.
-pub(super) fn counted(count: u64, what: &str) -> String {
+pub(crate) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {what}{plural}", grouped(count))
 }
 
 /// `1,234,567`
-pub(super) fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -3,9 +3,9 @@
 
 mod annotations;
 mod baseline;
-mod destination;
+pub(crate) mod destination;
 mod excerpt;
-mod figures;
+pub(crate) mod figures;
 mod html;
 mod json;
 mod junit;
@@ -16,7 +16,7 @@ mod program;
 mod sarif;
 mod text;
 mod timeline;
-mod traffic;
+pub(crate) mod traffic;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

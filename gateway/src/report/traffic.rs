@@ -8,28 +8,28 @@ use crate::audit::{Event, Outcome, chain, printable};
 
 /// Counts, octets and times of one destination, and what decided about it.
 #[derive(Debug, Clone)]
-pub(super) struct Traffic {
-    pub(super) allowed: u64,
-    pub(super) denied: u64,
-    pub(super) would_deny: u64,
+pub(crate) struct Traffic {
+    pub(crate) allowed: u64,
+    pub(crate) denied: u64,
+    pub(crate) would_deny: u64,
     /// Octets from the job.
-    pub(super) bytes_up: u64,
+    pub(crate) bytes_up: u64,
     /// Octets to the job.
-    pub(super) bytes_down: u64,
-    pub(super) first: SystemTime,
-    pub(super) last: SystemTime,
+    pub(crate) bytes_down: u64,
+    pub(crate) first: SystemTime,
+    pub(crate) last: SystemTime,
     /// The rule that decided last.
-    pub(super) rule: Option<String>,
-    pub(super) reason: Option<Reason>,
+    pub(crate) rule: Option<String>,
+    pub(crate) reason: Option<Reason>,
     /// The rule that would allow it.
-    pub(super) suggestion: Option<String>,
+    pub(crate) suggestion: Option<String>,
     /// Of what was blocked, the program and its ancestors, as the log names them.
-    pub(super) by: Option<String>,
+    pub(crate) by: Option<String>,
 }
 
 impl Traffic {
     /// Nothing yet.
-    pub(super) fn new(at: SystemTime) -> Traffic {
+    pub(crate) fn new(at: SystemTime) -> Traffic {
         Traffic {
             allowed: 0,
             denied: 0,
@@ -45,7 +45,7 @@ impl Traffic {
         }
     }
 
-    pub(super) fn add(&mut self, event: &Event) {
+    pub(crate) fn add(&mut self, event: &Event) {
         match event.verdict {
             Outcome::Allow => self.allowed += 1,
             Outcome::Deny => self.denied += 1,
@@ -70,7 +70,7 @@ impl Traffic {
     }
 
     /// Adds what another program did with the same destination.
-    pub(super) fn merge(&mut self, other: &Traffic) {
+    pub(crate) fn merge(&mut self, other: &Traffic) {
         let decides = (other.blocked() > 0, other.last) >= (self.blocked() > 0, self.last);
         self.allowed += other.allowed;
         self.denied += other.denied;
@@ -89,12 +89,12 @@ impl Traffic {
         }
     }
 
-    pub(super) fn blocked(&self) -> u64 {
+    pub(crate) fn blocked(&self) -> u64 {
         self.denied + self.would_deny
     }
 
     /// The verdict as the log spells it, of what was blocked if anything was.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         match (self.denied, self.would_deny) {
             (0, 0) => Outcome::Allow,
             (0, _) => Outcome::WouldDeny,
@@ -103,7 +103,7 @@ impl Traffic {
     }
 
     /// The same in words.
-    pub(super) fn verdict(&self) -> &'static str {
+    pub(crate) fn verdict(&self) -> &'static str {
         match self.outcome() {
             Outcome::Allow => "allowed",
             Outcome::WouldDeny => "would be blocked",
@@ -112,7 +112,7 @@ impl Traffic {
     }
 
     /// The rule that decided, or the reason and what would allow it.
-    pub(super) fn why(&self) -> String {
+    pub(crate) fn why(&self) -> String {
         match (&self.rule, self.reason, &self.suggestion) {
             (_, Some(reason), Some(suggestion)) => format!("{reason}; to allow: {suggestion}"),
             (Some(rule), Some(reason), None) => format!("{reason}, by {rule}"),

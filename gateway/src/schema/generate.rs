@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Subject, schema};
 use crate::audit::{Kind, Line, Outcome};
+use crate::live::snapshot::Snapshot;
 use crate::report::JsonReport;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -32,6 +33,7 @@ fn schemas_are_those_of_the_code() {
     let made = [
         (Subject::Events, "events", of_type::<Line<'static>>("cijail-net: an event")),
         (Subject::Report, "report", of_type::<JsonReport<'static>>("cijail-net: the report of a run")),
+        (Subject::Top, "top", of_type::<Snapshot>("cijail-net: what a run does now")),
         (Subject::Policy, "policy", of_policy()),
     ];
     for (subject, name, value) in made {

@@ -11,6 +11,8 @@ pub enum Subject {
     Events,
     /// The report in JSON
     Report,
+    /// What `top --json` prints
+    Top,
     /// A policy file, as the same in JSON
     Policy,
 }
@@ -20,6 +22,7 @@ pub fn schema(subject: Subject) -> &'static str {
     match subject {
         Subject::Events => include_str!("../../../docs/schemas/events.json"),
         Subject::Report => include_str!("../../../docs/schemas/report.json"),
+        Subject::Top => include_str!("../../../docs/schemas/top.json"),
         Subject::Policy => include_str!("../../../docs/schemas/policy.json"),
     }
 }

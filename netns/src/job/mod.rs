@@ -47,6 +47,7 @@ pub(crate) use init::separate;
 pub use mounts::{MountPlan, OwnFiles, default_masks, own_directory};
 pub use sensor::{Access, Ending, Observation, Observer, Watch, WatchedFiles};
 pub use terminal::Terminal;
+pub use witness::arguments::shown_arguments;
 pub use witness::{Program, Protocol, Question, Testimony, Witness};
 
 /// The user that a root-mode job runs as.

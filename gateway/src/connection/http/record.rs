@@ -29,6 +29,7 @@ impl Record {
         let mut inner = self.lock();
         inner.settle();
         let (up, down) = (counters.up(), counters.down());
+        inner.report.shows(counters.clone());
         inner.connection = Some((counters, up, down));
     }
 

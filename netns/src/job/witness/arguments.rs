@@ -4,6 +4,8 @@
 //! the user information of a URL, tokens with well-known beginnings. Queries of URLs are left out as everywhere
 //! in the log.
 
+use std::ffi::CString;
+
 /// Characters of all arguments that are shown.
 const SHOWN: usize = 200;
 /// Octets that are looked at.
@@ -18,6 +20,11 @@ const USERS: &[&str] = &["-u", "-U", "--user", "--proxy-user"];
 /// How well-known tokens begin.
 const BEGINNINGS: &[&str] =
     &["ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "npm_", "pypi-", "xox", "AKIA", "ASIA", "sk-", "eyJ"];
+
+/// A command's arguments, as those of a program that runs are shown.
+pub fn shown_arguments(argv: &[CString]) -> Vec<String> {
+    shown(&argv.iter().flat_map(|argument| argument.as_bytes_with_nul()).copied().collect::<Vec<u8>>())
+}
 
 /// The arguments in `/proc/PID/cmdline` (proc_pid_cmdline(5)).
 pub(in crate::job) fn shown(cmdline: &[u8]) -> Vec<String> {

@@ -1,0 +1,280 @@
+//! What goes on, and what there was so far, in bounded memory. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::snapshot::{self, Connection, Denial, Row, Run, Snapshot};
+use crate::audit::{Event, Kind, Origin, Outcome, printable};
+use crate::counters::Counters;
+use crate::report::destination::Destination;
+use crate::report::traffic::Traffic;
+
+/// Destinations that are told apart, of those that were allowed at first and of the others alike.
+const MOST_DESTINATIONS: usize = 1_000;
+/// Denials that are remembered; repeats are one.
+const MOST_DENIALS: usize = 20;
+
+/// What goes on, and what there was.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// How many began.
+    begun: u64,
+    next: u64,
+    /// What goes on, the oldest first. Bounded by the limits on connections and flows.
+    open: BTreeMap<u64, Open>,
+    allowed: usize,
+    blocked: usize,
+    destinations: BTreeMap<Destination, Traffic>,
+    denials: VecDeque<Denied>,
+    /// Octets of what has ended, and denials.
+    ended: Sum,
+}
+
+/// A run in figures.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// What goes on now.
+    pub open: usize,
+    /// What began so far.
+    pub begun: u64,
+    /// Octets that hosts were sent.
+    pub bytes_up: u64,
+    /// Octets that hosts sent.
+    pub bytes_down: u64,
+    /// What was denied, or would be in enforce mode.
+    pub denied: u64,
+    /// Whom the last denial was about, printable.
+    pub last_denied: Option<String>,
+}
+
+#[derive(Debug)]
+struct Open {
+    destination: Destination,
+    rule: Option<String>,
+    started: Instant,
+    origin: Option<Origin>,
+    counters: Arc<Counters>,
+    /// A connection that carries more than this, and what it had carried before.
+    connection: Option<(Arc<Counters>, u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Denied {
+    /// The last one.
+    event: Event,
+    count: u64,
+}
+
+impl State {
+    /// Notes what begins; its number.
+    pub(super) fn begin(&mut self, event: &Event, counters: Arc<Counters>, started: Instant) -> u64 {
+        let open = Open {
+            destination: Destination::of(event),
+            rule: event.rule.clone(),
+            started,
+            origin: event.origin.clone(),
+            counters,
+            connection: None,
+        };
+        self.begun += 1;
+        self.next += 1;
+        self.open.insert(self.next, open);
+        self.next
+    }
+
+    pub(super) fn shows(&mut self, number: u64, connection: Arc<Counters>) {
+        if let Some(open) = self.open.get_mut(&number) {
+            let (up, down) = (connection.up(), connection.down());
+            open.connection = Some((connection, up, down));
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, number: u64) {
+        if self.open.remove(&number).is_some() {
+            self.begun -= 1;
+        }
+    }
+
+    pub(super) fn end(&mut self, number: u64) {
+        self.open.remove(&number);
+    }
+
+    /// Adds what an event tells. What nobody decided about is not for here.
+    pub(super) fn add(&mut self, event: &Event) {
+        let observed = event.kind == Kind::Other && event.verdict == Outcome::Allow;
+        if observed || matches!(event.kind, Kind::Exec | Kind::File) {
+            return;
+        }
+        self.ended.bytes_up += event.bytes_up.unwrap_or(0);
+        self.ended.bytes_down += event.bytes_down.unwrap_or(0);
+        let destination = Destination::of(event);
+        if event.verdict != Outcome::Allow {
+            self.deny(event, &destination);
+        }
+        if let Some(traffic) = self.destinations.get_mut(&destination) {
+            return traffic.add(event);
+        }
+        let count = if event.verdict == Outcome::Allow { &mut self.allowed } else { &mut self.blocked };
+        let destination = if *count < MOST_DESTINATIONS {
+            *count += 1;
+            destination
+        } else {
+            Destination::others()
+        };
+        self.destinations.entry(destination).or_insert_with(|| Traffic::new(event.at)).add(event);
+    }
+
+    fn deny(&mut self, event: &Event, destination: &Destination) {
+        let times = event.count.unwrap_or(1);
+        self.ended.denied += times;
+        let is_same = |denied: &Denied| {
+            let before = &denied.event;
+            let subject = |event: &Event| (event.kind, event.port, event.destination, event.reason);
+            before.name == event.name && before.url == event.url && subject(before) == subject(event)
+        };
+        let before = self.denials.iter().position(is_same).and_then(|place| self.denials.remove(place));
+        if before.is_none() && self.denials.len() == MOST_DENIALS {
+            self.denials.pop_front();
+        }
+        let count = before.map_or(0, |denied| denied.count) + times;
+        self.denials.push_back(Denied { event: event.clone(), count });
+        self.ended.last_denied = Some(destination.shown());
+    }
+
+    pub(super) fn sum(&self) -> Sum {
+        let mut sum = Sum { open: self.open.len(), begun: self.begun, ..self.ended.clone() };
+        for open in self.open.values() {
+            let (up, down) = open.carried();
+            sum.bytes_up += up;
+            sum.bytes_down += down;
+        }
+        sum
+    }
+
+    pub(super) fn snapshot(&self, run: &Run, now: Instant) -> Snapshot {
+        let sum = self.sum();
+        let (connections, connections_left_out) = most(
+            self.open.iter().map(|(id, open)| open.shown(*id, now)),
+            snapshot::CONNECTIONS,
+            |connection| connection.bytes_up + connection.bytes_down,
+        );
+        let (destinations, destinations_left_out) =
+            most(self.rows().into_iter(), snapshot::DESTINATIONS, |row| row.bytes_up + row.bytes_down);
+        Snapshot {
+            session: run.session.clone(),
+            pid: run.pid,
+            mode: run.mode.as_str().to_owned(),
+            command: run.command.clone(),
+            started: humantime::format_rfc3339_millis(run.started).to_string(),
+            age_ms: milliseconds(now, run.begun),
+            open: sum.open as u64,
+            begun: sum.begun,
+            bytes_up: sum.bytes_up,
+            bytes_down: sum.bytes_down,
+            denied: sum.denied,
+            connections,
+            connections_left_out,
+            destinations,
+            destinations_left_out,
+            denials: self.denials.iter().rev().map(Denied::shown).collect(),
+        }
+    }
+
+    /// Destinations with what goes on there now.
+    fn rows(&self) -> Vec<Row> {
+        let mut rows: BTreeMap<&Destination, Row> =
+            self.destinations.iter().map(|(to, traffic)| (to, row(to, traffic))).collect();
+        for open in self.open.values() {
+            let row = rows.entry(&open.destination).or_insert_with(|| Row::of(&open.destination));
+            let (up, down) = open.carried();
+            row.open += 1;
+            row.bytes_up += up;
+            row.bytes_down += down;
+        }
+        let contacted: BTreeSet<String> =
+            rows.values().filter(|row| row.kind != "dns").map(|row| row.host.clone()).collect();
+        // As in reports, a question for a name says nothing beside what the name was wanted for.
+        let is_shown = |row: &Row| {
+            row.kind != "dns" || row.denied + row.would_deny > 0 || !contacted.contains(&row.host)
+        };
+        rows.into_values().filter(is_shown).collect()
+    }
+}
+
+impl Open {
+    fn carried(&self) -> (u64, u64) {
+        let (mut up, mut down) = (self.counters.up(), self.counters.down());
+        if let Some((connection, up_before, down_before)) = &self.connection {
+            up += connection.up().saturating_sub(*up_before);
+            down += connection.down().saturating_sub(*down_before);
+        }
+        (up, down)
+    }
+
+    fn shown(&self, id: u64, now: Instant) -> Connection {
+        let program = self.origin.as_ref().and_then(Origin::known);
+        let (bytes_up, bytes_down) = self.carried();
+        Connection {
+            id,
+            kind: self.destination.kind.to_owned(),
+            host: self.destination.host.clone(),
+            port: self.destination.port,
+            rule: self.rule.as_deref().map(|rule| printable(rule).into_owned()),
+            pid: program.as_ref().map(|program| program.pid),
+            exe: program.as_ref().map(|program| printable(&program.exe).into_owned()),
+            bytes_up,
+            bytes_down,
+            age_ms: milliseconds(now, self.started),
+        }
+    }
+}
+
+impl Denied {
+    fn shown(&self) -> Denial {
+        let event = &self.event;
+        let to = Destination::of(event);
+        let program = event.origin.as_ref().and_then(Origin::known);
+        let shown = |text: &str| printable(text).into_owned();
+        Denial {
+            at: humantime::format_rfc3339_millis(event.at).to_string(),
+            verdict: event.verdict.as_str().to_owned(),
+            kind: to.kind.to_owned(),
+            host: to.host,
+            port: to.port,
+            reason: event.reason.map(|reason| reason.as_str().to_owned()),
+            suggestion: event.suggestion.as_deref().map(shown),
+            pid: program.as_ref().map(|program| program.pid),
+            exe: program.as_ref().map(|program| shown(&program.exe)),
+            count: self.count,
+        }
+    }
+}
+
+fn row(to: &Destination, traffic: &Traffic) -> Row {
+    Row {
+        allowed: traffic.allowed,
+        denied: traffic.denied,
+        would_deny: traffic.would_deny,
+        bytes_up: traffic.bytes_up,
+        bytes_down: traffic.bytes_down,
+        ..Row::of(to)
+    }
+}
+
+/// The first so many by weight, each with its place as it was given, and how many are left out.
+fn most<T>(all: impl Iterator<Item = T>, limit: usize, weight: impl Fn(&T) -> u64) -> (Vec<T>, u64) {
+    let mut all: Vec<T> = all.collect();
+    // Stable, so that what weighs the same does not jump.
+    all.sort_by_key(|one| std::cmp::Reverse(weight(one)));
+    let left_out = all.len().saturating_sub(limit);
+    all.truncate(limit);
+    (all, left_out as u64)
+}
+
+fn milliseconds(now: Instant, since: Instant) -> u64 {
+    now.saturating_duration_since(since).as_millis() as u64
+}
+
+#[cfg(test)]
+mod tests;

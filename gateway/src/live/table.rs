@@ -1,0 +1,236 @@
+//! A snapshot as a table for terminals. Pure.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::snapshot::{Connection, Denial, Row, Snapshot};
+use crate::audit::{printable, shell_word};
+use crate::report::figures::{counted, elapsed, grouped, octets};
+
+/// Columns at least.
+const NARROWEST: usize = 40;
+/// Characters of a destination or a program that are shown in a column.
+const WIDEST_CELL: usize = 48;
+
+/// Lines of what a run does, none wider than so many columns. Octets a second are told if there is an earlier
+/// snapshot of the same run.
+pub fn table(now: &Snapshot, before: Option<&Snapshot>, columns: usize) -> Vec<String> {
+    let columns = columns.max(NARROWEST);
+    let rates = Rates::between(before, now);
+    let mut lines = head(now, &rates);
+    let connections: Vec<Vec<String>> =
+        now.connections.iter().map(|connection| connection_cells(connection, &rates)).collect();
+    section(&mut lines, "in flight", &CONNECTION, connections, now.connections_left_out);
+    let denials = now.denials.iter().map(|denial| denial_cells(denial, now)).collect();
+    section(&mut lines, "denied last", &DENIAL, denials, 0);
+    let rows = now.destinations.iter().map(row_cells).collect();
+    section(&mut lines, "destinations", &ROW, rows, now.destinations_left_out);
+    for line in &mut lines {
+        line.truncate(line.trim_end().len().min(columns));
+    }
+    lines
+}
+
+const CONNECTION: [&str; 6] = ["program", "destination", "kind", "up/down", "a second", "age"];
+const DENIAL: [&str; 6] = ["program", "destination", "kind", "count", "ago", "why"];
+const ROW: [&str; 5] = ["destination", "kind", "open", "allowed+denied", "up/down"];
+
+fn head(now: &Snapshot, rates: &Rates) -> Vec<String> {
+    let command: Vec<String> =
+        now.command.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
+    let mut figures = format!(
+        "{} open of {}, {} up, {} down, {} denied",
+        grouped(now.open),
+        grouped(now.begun),
+        octets(now.bytes_up),
+        octets(now.bytes_down),
+        grouped(now.denied)
+    );
+    if let Some((up, down)) = rates.all {
+        figures.push_str(&format!("; a second {} up, {} down", octets(up), octets(down)));
+    }
+    vec![
+        format!(
+            "cijail-net {}: {} for {}, session {}",
+            now.pid,
+            match &*now.mode {
+                "enforce" => "enforcing",
+                "monitor" => "monitoring",
+                _ => "running",
+            },
+            age(now.age_ms),
+            harmless(&now.session)
+        ),
+        format!("  {}", command.join(" ")),
+        format!("  {figures}"),
+    ]
+}
+
+fn connection_cells(connection: &Connection, rates: &Rates) -> Vec<String> {
+    vec![
+        program(connection.exe.as_deref(), connection.pid),
+        destination(&connection.host, connection.port),
+        harmless(&connection.kind).into_owned(),
+        up_down(connection.bytes_up, connection.bytes_down),
+        rates.of(connection).map(|(up, down)| up_down(up, down)).unwrap_or_default(),
+        age(connection.age_ms),
+    ]
+}
+
+fn denial_cells(denial: &Denial, now: &Snapshot) -> Vec<String> {
+    let mut why = denial.reason.as_deref().map(harmless).unwrap_or_default().into_owned();
+    if let Some(rule) = &denial.suggestion {
+        why.push_str(&format!("; to allow: --allow {}", shell_word(&harmless(rule))));
+    }
+    vec![
+        program(denial.exe.as_deref(), denial.pid),
+        destination(&denial.host, denial.port),
+        harmless(&denial.kind).into_owned(),
+        grouped(denial.count),
+        since(&now.started, now.age_ms, &denial.at),
+        why,
+    ]
+}
+
+fn row_cells(row: &Row) -> Vec<String> {
+    let blocked = row.denied + row.would_deny;
+    vec![
+        destination(&row.host, row.port),
+        harmless(&row.kind).into_owned(),
+        grouped(row.open),
+        format!("{}+{}", grouped(row.allowed), grouped(blocked)),
+        up_down(row.bytes_up, row.bytes_down),
+    ]
+}
+
+/// A title, and cells beneath each other. Columns in which there is nothing are left out, and the last one may be
+/// as long as it likes.
+fn section(lines: &mut Vec<String>, title: &str, names: &[&str], rows: Vec<Vec<String>>, left_out: u64) {
+    if rows.is_empty() {
+        return;
+    }
+    lines.extend([String::new(), title.to_owned()]);
+    let width = |column: usize| rows.iter().map(|row| row[column].len().min(WIDEST_CELL)).max().unwrap_or(0);
+    let shown: Vec<usize> = (0..names.len()).filter(|column| width(*column) > 0).collect();
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    for row in std::iter::once(&names).chain(&rows) {
+        let mut line = String::from("  ");
+        for &column in &shown {
+            let width = width(column).max(names[column].len());
+            let cell = &row[column];
+            let is_last = shown.last() == Some(&column);
+            let cell = if is_last { Cow::Borrowed(cell.as_str()) } else { cut(cell) };
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        lines.push(line);
+    }
+    if left_out > 0 {
+        lines.push(format!("  and {} more", grouped(left_out)));
+    }
+}
+
+/// The beginning and the end, which tells files and names apart.
+fn cut(cell: &str) -> Cow<'_, str> {
+    if cell.len() <= WIDEST_CELL {
+        return Cow::Borrowed(cell);
+    }
+    let half = (WIDEST_CELL - 2) / 2;
+    Cow::Owned(format!("{}..{}", &cell[..half], &cell[cell.len() - half..]))
+}
+
+/// The text as it is if a run made it harmless, and made so otherwise.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if plain && !text.contains("##") { Cow::Borrowed(text) } else { printable(text) }
+}
+
+fn program(exe: Option<&str>, pid: Option<u32>) -> String {
+    let name = exe.map(harmless);
+    let name = name.as_deref().map(|exe| exe.rsplit('/').next().unwrap_or(exe));
+    match (name, pid) {
+        (Some(name), Some(pid)) => format!("{name}[{pid}]"),
+        _ => "?".to_owned(),
+    }
+}
+
+fn destination(host: &str, port: Option<u16>) -> String {
+    let host = harmless(host);
+    match port {
+        Some(port) if host.contains(':') => format!("[{host}]:{port}"),
+        Some(port) => format!("{host}:{port}"),
+        None => host.into_owned(),
+    }
+}
+
+fn up_down(up: u64, down: u64) -> String {
+    format!("{}/{}", octets(up), octets(down))
+}
+
+fn age(milliseconds: u64) -> String {
+    elapsed(Duration::from_millis(milliseconds))
+}
+
+/// How long before the snapshot a time was; the run's clock tells both.
+fn since(started: &str, age_ms: u64, at: &str) -> String {
+    let times = humantime::parse_rfc3339(started).ok().zip(humantime::parse_rfc3339(at).ok());
+    let from_start = times.and_then(|(started, at)| at.duration_since(started).ok());
+    let passed = from_start.map(|passed| Duration::from_millis(age_ms).saturating_sub(passed));
+    passed.map(elapsed).unwrap_or_default()
+}
+
+/// Octets a second between two snapshots.
+#[derive(Default)]
+struct Rates<'a> {
+    seconds: f64,
+    all: Option<(u64, u64)>,
+    before: HashMap<u64, &'a Connection>,
+}
+
+impl<'a> Rates<'a> {
+    fn between(before: Option<&'a Snapshot>, now: &Snapshot) -> Rates<'a> {
+        let Some(before) = before.filter(|before| before.session == now.session) else {
+            return Rates::default();
+        };
+        let seconds = now.age_ms.saturating_sub(before.age_ms) as f64 / 1000.0;
+        if seconds <= 0.0 {
+            return Rates::default();
+        }
+        let mut rates = Rates { seconds, ..Rates::default() };
+        let all =
+            (now.bytes_up.saturating_sub(before.bytes_up), now.bytes_down.saturating_sub(before.bytes_down));
+        rates.all = Some(rates.rate(all));
+        rates.before = before.connections.iter().map(|connection| (connection.id, connection)).collect();
+        rates
+    }
+
+    /// What was not there before, or not shown, has none yet.
+    fn of(&self, connection: &Connection) -> Option<(u64, u64)> {
+        let before = self.before.get(&connection.id)?;
+        let (up, down) = (before.bytes_up, before.bytes_down);
+        Some(self.rate((connection.bytes_up.saturating_sub(up), connection.bytes_down.saturating_sub(down))))
+    }
+
+    fn rate(&self, (up, down): (u64, u64)) -> (u64, u64) {
+        ((up as f64 / self.seconds) as u64, (down as f64 / self.seconds) as u64)
+    }
+}
+
+/// What `top` says of several runs, one a line.
+pub fn list(runs: &[Snapshot], columns: usize) -> Vec<String> {
+    let mut lines = vec![format!("{} are under way; name one:", counted(runs.len() as u64, "run"))];
+    let rows = runs.iter().map(|run| {
+        let command: Vec<String> =
+            run.command.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
+        vec![run.pid.to_string(), harmless(&run.session).into_owned(), age(run.age_ms), command.join(" ")]
+    });
+    section(&mut lines, "", &["pid", "session", "age", "command"], rows.collect(), 0);
+    lines.retain(|line| !line.is_empty());
+    for line in &mut lines {
+        line.truncate(line.trim_end().len().min(columns.max(NARROWEST)));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;
