@@ -20,7 +20,7 @@ pub(crate) fn install(program: &[sock_filter], flags: c_ulong) -> io::Result<()>
 /// it, when all copies are closed, these calls fail with ENOSYS.
 pub(crate) fn install_with_listener(program: &[sock_filter], flags: c_ulong) -> io::Result<OwnedFd> {
     let flags = flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-    // From when an answer is under way only what kills the process interrupts its call (Linux 5.19).
+    // Once the listener has taken a call, only what kills the process interrupts it (Linux 5.19).
     let listener = match hand_over(program, flags | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => hand_over(program, flags)?,
         other => other?,

@@ -65,7 +65,8 @@ impl Paths {
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
         match openat2(root, OsStr::from_bytes(path), how) {
             Ok(_) => return Some(normalised(path)),
-            Err(nix::Error::ELOOP) => {}
+            // A container's filter may refuse the call itself.
+            Err(nix::Error::ELOOP | nix::Error::ENOSYS | nix::Error::EPERM) => {}
             // Nothing but the last name can be missing if the call is to succeed.
             Err(nix::Error::ENOENT) if last != Last::Followed => {}
             Err(_) => return None,
