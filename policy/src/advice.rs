@@ -2,7 +2,7 @@
 //! who asks them hands their opinion in.
 //!
 //! Something passes if the policy or the others allow it, and neither denies it. Whatever the others say,
-//! they do not open private addresses, nor what the policy denies for another reason than that no rule
+//! they do not open private addresses and ports of DNS, nor what the policy denies for another reason than that no rule
 //! speaks of it.
 
 use std::sync::LazyLock;
@@ -11,6 +11,9 @@ use crate::address::is_private_address;
 use crate::engine::{Denial, Verdict};
 use crate::rule::Subject;
 use crate::{Effect, Origin, Reason, Request, Rule};
+
+/// The port of DNS (RFC 1035 section 4.2).
+const DNS: u16 = 53;
 
 /// What other rules say about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -99,7 +102,15 @@ impl<'p> Verdict<'p> {
             Reason::NotAllowed | Reason::IpNotAllowed | Reason::PathNotAllowed | Reason::MethodNotAllowed
         );
         let is_private = request.address().is_some_and(is_private_address);
-        if denial.rule.is_none() && unspoken && !is_private { Standing::Open } else { Standing::Closed }
+        // What goes to a DNS server goes by the filter of names.
+        let is_dns = match *request {
+            Request::TcpAddress { destination } | Request::UdpAddress { destination } => {
+                destination.port() == DNS
+            }
+            _ => request.protocol_and_port().is_some_and(|(_, port)| port == DNS),
+        };
+        let is_open = denial.rule.is_none() && unspoken && !is_private && !is_dns;
+        if is_open { Standing::Open } else { Standing::Closed }
     }
 
     /// The verdict with what others say about the request.
@@ -146,6 +157,7 @@ mod tests {
     fn advice_opens_no_private_address_and_no_dns_server() {
         for (address, opens) in [
             ("192.0.2.1:80", true),
+            ("192.0.2.1:53", false),
             ("10.0.0.1:80", false),
             ("169.254.169.254:80", false),
             ("127.0.0.1:80", false),

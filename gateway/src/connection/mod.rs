@@ -188,7 +188,8 @@ impl Connection<'_> {
 
     /// The verdict with what the rules beside the policy's say to it.
     async fn advised<'p>(&self, judged: Judged<'p>, protocol: Protocol) -> Judged<'p> {
-        let name = judged.name.clone().filter(|_| judged.is_named());
+        let known = || self.tunnel.as_ref().or(self.names.first()).map(Name::to_string);
+        let name = judged.name.clone().filter(|_| judged.is_named()).or_else(known);
         let question = || Question {
             name,
             address: self.asked_address(),

@@ -142,7 +142,7 @@ impl Begun {
         };
         let synthetic = self.context.dns.synthetic_name(destination.ip()).is_some();
         let question = Question {
-            name: name.map(Name::to_string),
+            name: name.map(Name::to_string).or_else(|| event.name.clone()),
             address: (!synthetic).then(|| destination.ip()),
             port: Some(destination.port()),
             ..Question::new(Protocol::Udp)

@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use policy::{Advice, Objection, Opinion};
+use tokio::sync::Semaphore;
 
 use crate::audit::Origin;
 
@@ -28,6 +29,9 @@ pub use rules::{Document, RegoError, Rules};
 /// How long an opinion is waited for, with those that are evaluated before it.
 const DEADLINE: Duration = Duration::from_secs(2);
 
+/// Questions that are under way at once, most of them waiting for their program to be known.
+const UNDER_WAY: usize = 4096;
+
 /// The way to ask the rules of a run.
 #[derive(Debug)]
 pub struct Rego {
@@ -35,6 +39,8 @@ pub struct Rego {
     /// Whether an opinion depends on the process that asks.
     looks_at_process: bool,
     cache: Mutex<Cache>,
+    /// Questions that may be under way more.
+    places: Semaphore,
 }
 
 impl Rego {
@@ -44,18 +50,21 @@ impl Rego {
     /// The thread cannot be started.
     pub fn start(rules: Rules) -> io::Result<Rego> {
         let looks_at_process = rules.looks_at_process();
-        Ok(Rego { worker: Worker::start(rules)?, looks_at_process, cache: Mutex::default() })
+        let (cache, places) = (Mutex::default(), Semaphore::new(UNDER_WAY));
+        Ok(Rego { worker: Worker::start(rules)?, looks_at_process, cache, places })
     }
 
     /// What the rules say. Only rules that look at the process wait for it, and without it deny.
     pub async fn advise(&self, question: Question, origin: Option<&Origin>) -> Opinion {
+        let Ok(_place) = self.places.try_acquire() else { return late("too many questions at once") };
         if !self.looks_at_process {
             if let Some(opinion) = self.cache().get(&question) {
                 return opinion;
             }
             let opinion = self.evaluate(question.input(None)).await;
             // What failed may do better the next time.
-            if !matches!(opinion.advice, Advice::Deny(Objection::Deadline | Objection::Error)) {
+            let is_final = !matches!(opinion.advice, Advice::Deny(Objection::Deadline | Objection::Error));
+            if is_final && question.is_short() {
                 self.cache().put(question, opinion.clone());
             }
             return opinion;
@@ -74,10 +83,6 @@ impl Rego {
     }
 
     async fn evaluate(&self, input: serde_json::Value) -> Opinion {
-        let late = |what: &str| Opinion {
-            advice: Advice::Deny(Objection::Deadline),
-            detail: Some(format!("Rego: {what}")),
-        };
         let Some(answer) = self.worker.ask(input) else { return late("too many evaluations at once") };
         match tokio::time::timeout(DEADLINE, answer).await {
             Ok(Ok(opinion)) => opinion,
@@ -89,6 +94,10 @@ impl Rego {
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn late(what: &str) -> Opinion {
+    Opinion { advice: Advice::Deny(Objection::Deadline), detail: Some(format!("Rego: {what}")) }
 }
 
 #[cfg(test)]

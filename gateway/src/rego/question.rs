@@ -6,6 +6,9 @@ use netns::job::Program;
 use policy::{Name, Request};
 use serde_json::{Map, Value, json};
 
+/// Octets in the texts of a question that is kept.
+const SHORT: usize = 1024;
+
 /// One thing that the job wants to do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Question {
@@ -71,6 +74,12 @@ impl Question {
             question.url = Some(format!("{scheme}://{host}{port}{path}"));
         }
         Some(question)
+    }
+
+    /// Whether it takes no more memory than is fit to be kept.
+    pub(super) fn is_short(&self) -> bool {
+        let texts = [&self.name, &self.method, &self.url];
+        texts.into_iter().flatten().map(String::len).sum::<usize>() <= SHORT
     }
 
     /// The `input` of the rules: first what rules of our own look at, then the same by the names of kntrl's

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use netns::guard::confine_helper;
 use policy::Opinion;
 use tokio::sync::oneshot;
 
@@ -24,6 +25,10 @@ impl Worker {
     pub(super) fn start(mut rules: Rules) -> io::Result<Worker> {
         let (sender, tasks) = sync_channel::<Task>(WAITING);
         thread::Builder::new().name("rego".to_owned()).stack_size(STACK).spawn(move || {
+            // Without it nobody evaluates, which denies.
+            if confine_helper().is_err() {
+                return;
+            }
             while let Ok((input, answer)) = tasks.recv() {
                 // Who gave up waiting needs no answer.
                 if !answer.is_closed() {
