@@ -250,6 +250,10 @@ fn private_addresses_stay_closed_to_rego(mode: Mode) {
     let nameless = "import socket, ssl\nc = ssl._create_unverified_context()\n\
                     s = c.wrap_socket(socket.create_connection(('198.51.100.66', 443), 5))\n";
     jail.python(nameless).assert_failure().assert_denied("tls", "198.51.100.66", "no-sni");
+    // A tunnel to a DNS server would go by the filter of names.
+    let tunnel =
+        "printf 'CONNECT 198.51.100.66:53 HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' | nc -N -w 5 198.51.100.66 80";
+    jail.shell(tunnel).assert_says(" 403").assert_denied("http", "198.51.100.66", "ip-not-allowed");
     // Whom the job may ask for names is not Rego's to say.
     jail.run(["dig", "+time=1", "+tries=1", "@198.51.100.66", "good.test"]).assert_denied(
         "dns",

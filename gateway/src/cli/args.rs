@@ -139,7 +139,7 @@ pub(super) struct RuleArgs {
     /// Allow what this rule says (may be repeated)
     #[arg(long, value_name = "RULE", allow_hyphen_values = true)]
     pub(super) allow: Vec<String>,
-    /// Allow the addresses and hosts of this set: one of a policy file's [sets], local-ranges, or
+    /// Allow the addresses and hosts of this set: one that a policy file has, local-ranges, or
     /// github-actions and its like (may be repeated)
     #[arg(long, value_name = "NAME[:PORT]")]
     pub(super) allow_set: Vec<String>,
@@ -203,7 +203,7 @@ pub(super) struct RefreshArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Publisher {
-    /// What https://api.github.com/meta gives
+    /// GitHub
     Github,
 }
 
