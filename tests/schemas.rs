@@ -46,6 +46,12 @@ pub(crate) fn assert_is_event(line: &Value) {
     }
 }
 
+/// What `top --json` prints fits its schema.
+#[track_caller]
+pub(crate) fn assert_is_snapshot(value: &Value) {
+    assert_eq!(complaints(TOP, std::slice::from_ref(value)), [[""; 0]], "{value}");
+}
+
 /// A real validator's complaints about each instance.
 fn complaints(schema: &str, instances: &[Value]) -> Vec<Vec<String>> {
     const SCRIPT: &str = "\

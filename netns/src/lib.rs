@@ -24,7 +24,7 @@ pub use error::{Error, Result, Step, remedy};
 pub use keys::Keys;
 pub use limits::raise_descriptor_limit;
 pub use low_water::set_low_water;
-pub use peer::{Peer, become_user, distinct_user, peer};
+pub use peer::{Peer, as_user, distinct_user, peer};
 pub use pipe::Pipe;
 pub use room::writable_within;
 pub use terminal_size::{terminal_columns, terminal_size};

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use nix::sys::socket::{getsockopt, sockopt};
-use nix::unistd::{Uid, setresuid};
+use nix::unistd::{Uid, seteuid};
 
 /// What the kernel shows in the place of a user that has no number here, unless it is told otherwise.
 const OVERFLOW: u32 = 65534;
@@ -36,12 +36,20 @@ pub fn distinct_user() -> Option<Uid> {
     Some(Uid::current()).filter(|uid| ![overflow, OVERFLOW].contains(&uid.as_raw()))
 }
 
-/// Becomes this user for good, as far as others can tell by it.
+/// Does something as this user, as far as the other end of a socket can tell by it.
 ///
 /// # Errors
-/// The caller may not.
-pub fn become_user(uid: Uid) -> io::Result<()> {
-    setresuid(uid, uid, uid).map_err(Into::into)
+/// The caller may not be that user, or `action` failed.
+pub fn as_user<T>(uid: Uid, action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let before = Uid::effective();
+    if uid == before {
+        return action();
+    }
+    seteuid(uid)?;
+    let result = action();
+    // Its real and its saved user are what they were, so that it can become its own again.
+    seteuid(before)?;
+    result
 }
 
 #[cfg(test)]

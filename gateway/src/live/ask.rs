@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use netns::job::Uid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::name::{RunName, listening};
@@ -12,7 +13,7 @@ use super::snapshot::Snapshot;
 /// How long a run may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Octets of an answer: several times what one can have.
-const LONGEST: u64 = 4 << 20;
+const LONGEST: usize = 4 << 20;
 
 /// A run that does not tell what it does.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +59,11 @@ pub fn ask(name: &RunName) -> Result<Snapshot, AskError> {
     let mut socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // Also bounds how long a full queue is waited for (unix(7), connect(2)).
     socket.set_write_timeout(Some(PATIENCE))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.connect(&SockAddr::unix(format!("\0{name}"))?).map_err(|error| match error.kind() {
+    let address = SockAddr::unix(format!("\0{name}"))?;
+    // A run knows its own user, and in a user namespace nobody else, so that root asks as that user.
+    let own = Uid::effective();
+    let uid = if own.is_root() { Uid::from_raw(name.uid) } else { own };
+    netns::as_user(uid, || socket.connect(&address)).map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => AskError::Ended,
         _ => AskError::Io(error),
     })?;
@@ -67,17 +71,33 @@ pub fn ask(name: &RunName) -> Result<Snapshot, AskError> {
     if (peer.pid, peer.uid.as_raw()) != (name.pid as i32, name.uid) {
         return Err(AskError::Impostor { pid: peer.pid, uid: peer.uid.as_raw() });
     }
-    let mut text = Vec::new();
-    // One read waits so long, and together they may not be many.
-    match (&mut socket).take(LONGEST).read_to_end(&mut text) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(AskError::Ended),
-        result => result?,
-    };
+    let text = read(&mut socket).map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionReset => AskError::Ended,
+        _ => AskError::Io(error),
+    })?;
     match serde_json::from_slice(&text) {
         Ok(snapshot) => Ok(snapshot),
         Err(_) if text.is_empty() => Err(AskError::Refused),
         // Cut off: it ended while it answered.
         Err(error) if error.is_eof() => Err(AskError::Ended),
         Err(error) => Err(AskError::Unreadable(error)),
+    }
+}
+
+/// Everything up to the end, within a time and a size.
+fn read(socket: &mut Socket) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut text = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || text.len() > LONGEST {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        socket.set_read_timeout(Some(left))?;
+        match socket.read(&mut buffer)? {
+            0 => return Ok(text),
+            length => text.extend_from_slice(&buffer[..length]),
+        }
     }
 }

@@ -110,7 +110,7 @@ impl State {
         self.ended.bytes_down += event.bytes_down.unwrap_or(0);
         let destination = Destination::of(event);
         if event.verdict != Outcome::Allow {
-            self.deny(event, &destination);
+            self.deny(event);
         }
         if let Some(traffic) = self.destinations.get_mut(&destination) {
             return traffic.add(event);
@@ -125,7 +125,7 @@ impl State {
         self.destinations.entry(destination).or_insert_with(|| Traffic::new(event.at)).add(event);
     }
 
-    fn deny(&mut self, event: &Event, destination: &Destination) {
+    fn deny(&mut self, event: &Event) {
         let times = event.count.unwrap_or(1);
         self.ended.denied += times;
         let is_same = |denied: &Denied| {
@@ -133,17 +133,21 @@ impl State {
             let subject = |event: &Event| (event.kind, event.port, event.destination, event.reason);
             before.name == event.name && before.url == event.url && subject(before) == subject(event)
         };
-        let before = self.denials.iter().position(is_same).and_then(|place| self.denials.remove(place));
+        let before = self.denials.iter().rposition(is_same).and_then(|place| self.denials.remove(place));
         if before.is_none() && self.denials.len() == MOST_DENIALS {
             self.denials.pop_front();
         }
-        let count = before.map_or(0, |denied| denied.count) + times;
-        self.denials.push_back(Denied { event: event.clone(), count });
-        self.ended.last_denied = Some(destination.shown());
+        // Of a repeat nothing is new but its time and who it was.
+        let mut denied = before.unwrap_or_else(|| Denied { event: event.clone(), count: 0 });
+        denied.count += times;
+        denied.event.at = event.at;
+        denied.event.origin.clone_from(&event.origin);
+        self.denials.push_back(denied);
     }
 
     pub(super) fn sum(&self) -> Sum {
         let mut sum = Sum { open: self.open.len(), begun: self.begun, ..self.ended.clone() };
+        sum.last_denied = self.denials.back().map(|denied| Destination::of(&denied.event).shown());
         for open in self.open.values() {
             let (up, down) = open.carried();
             sum.bytes_up += up;

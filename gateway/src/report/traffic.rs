@@ -57,10 +57,15 @@ impl Traffic {
         self.last = self.last.max(event.at + event.duration.unwrap_or_default());
         // What was denied is what people look for.
         if event.verdict != Outcome::Allow || self.blocked() == 0 {
-            let shown = |text: &Option<String>| text.as_deref().map(|text| printable(text).into_owned());
-            self.rule = shown(&event.rule);
+            let show = |shown: &mut Option<String>, text: &Option<String>| {
+                // Most often nothing has changed.
+                if shown != text {
+                    *shown = text.as_deref().map(|text| printable(text).into_owned());
+                }
+            };
+            show(&mut self.rule, &event.rule);
             self.reason = event.reason;
-            self.suggestion = shown(&event.suggestion);
+            show(&mut self.suggestion, &event.suggestion);
         }
         if event.verdict != Outcome::Allow
             && let Some(program) = &event.program
