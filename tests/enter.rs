@@ -13,7 +13,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid};
 
@@ -68,6 +68,7 @@ pub(crate) fn toolchain() -> PathBuf {
 /// Must be called while the process has one thread. Ends the process where the machine cannot be made:
 /// a test that did not run must not look like one that passed.
 pub(crate) fn private_machine() {
+    heed_interrupts();
     let (real_root, outside) = (geteuid().is_root(), namespaces());
     let entered = enter(real_root).and_then(|()| furnish());
     match entered {
@@ -79,6 +80,14 @@ pub(crate) fn private_machine() {
             eprintln!("run them as root, or allow unprivileged user namespaces");
             process::exit(101);
         }
+    }
+}
+
+/// A shell that starts the tests in the background has them ignore these, and what they start as well.
+fn heed_interrupts() {
+    for interrupt in [Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: the default action runs no code of this process.
+        unsafe { signal(interrupt, SigHandler::SigDfl) }.expect("these can be set");
     }
 }
 

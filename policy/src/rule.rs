@@ -6,7 +6,7 @@ mod fit;
 mod parse;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
@@ -31,7 +31,8 @@ pub enum Effect {
 pub struct Rule {
     effect: Effect,
     subject: Subject,
-    text: Box<str>,
+    /// Written when it is first asked for: of thousands of ranges few ever are.
+    text: OnceLock<Box<str>>,
     origin: Origin,
     note: Option<Arc<str>>,
     allow_private: bool,
@@ -120,13 +121,26 @@ impl Rule {
         Ok(Rule::of(effect, parse::subject(text, effect)?, origin))
     }
 
+    /// The rule for a range, read already, and these ports of it.
+    pub(crate) fn of_range(
+        range: IpNet,
+        ports: Option<(PortRange, Protocol)>,
+        effect: Effect,
+        origin: Origin,
+    ) -> Result<Rule, RuleErrorKind> {
+        let service = ports.map_or(AddressService::Everything, |(ports, protocol)| AddressService::Ports {
+            ports,
+            protocol,
+        });
+        Ok(Rule::of(effect, parse::range(range, service, effect)?, origin))
+    }
+
     /// A rule that says nothing beside its subject.
     pub(crate) fn of(effect: Effect, subject: Subject, origin: Origin) -> Rule {
-        let text = subject.to_string().into();
         Rule {
             effect,
             subject,
-            text,
+            text: OnceLock::new(),
             origin,
             note: None,
             allow_private: false,
@@ -144,7 +158,7 @@ impl Rule {
 
     /// The canonical text, as a user would write it after `--allow` or `--deny`.
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.get_or_init(|| self.subject.to_string().into())
     }
 
     /// Where the rule was written.
@@ -260,14 +274,11 @@ impl Origin {
 }
 
 impl Subject {
-    /// The host or range with these ports, if it is one without.
+    /// The host with these ports, if it is one without.
     pub(crate) fn with_ports(&self, ports: PortRange, protocol: Protocol) -> Option<Subject> {
         match self {
             Subject::Host { pattern, service: Service::Everything } => {
                 Some(Subject::Host { pattern: pattern.clone(), service: Service::Ports { ports, protocol } })
-            }
-            Subject::Address { range, service: AddressService::Everything } => {
-                Some(Subject::Address { range: *range, service: AddressService::Ports { ports, protocol } })
             }
             _ => None,
         }

@@ -141,8 +141,6 @@ fn address<'a>(
     ports: Option<&'a str>,
     effect: Effect,
 ) -> Result<Subject, Mistake<'a>> {
-    let with_ports =
-        |subject: AddressService, range| Subject::Address { range, service: subject }.to_string();
     let service = match ports {
         Some(ports) => {
             let (ports, protocol) = ports_and_protocol(ports)?;
@@ -150,8 +148,15 @@ fn address<'a>(
         }
         None => AddressService::Everything,
     };
+    self::range(range, service, effect).map_err(|kind| mistake(text, kind))
+}
+
+/// A range of which this is allowed or denied.
+pub(super) fn range(range: IpNet, service: AddressService, effect: Effect) -> Result<Subject, Kind> {
+    let with_ports =
+        |subject: AddressService, range| Subject::Address { range, service: subject }.to_string();
     if range.trunc() != range {
-        return Err(mistake(text, Kind::HostBits(with_ports(service, canonical_range(range.trunc())))));
+        return Err(Kind::HostBits(with_ports(service, canonical_range(range.trunc()))));
     }
     let range = canonical_range(range);
     let refuses_all = service == AddressService::Everything && effect == Effect::Deny;
@@ -160,10 +165,10 @@ fn address<'a>(
             AddressService::Ports { ports, .. } => ports.to_string(),
             AddressService::Everything => "PORT".to_owned(),
         };
-        return Err(mistake(text, Kind::Loopback(format!("{LOCALHOST}:{ports}"))));
+        return Err(Kind::Loopback(format!("{LOCALHOST}:{ports}")));
     }
     if service == AddressService::Everything && effect == Effect::Allow {
-        return Err(mistake(text, Kind::AddressWithoutPort(with_ports(service, range))));
+        return Err(Kind::AddressWithoutPort(with_ports(service, range)));
     }
     Ok(Subject::Address { range, service })
 }

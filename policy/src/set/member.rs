@@ -1,12 +1,12 @@
 //! One rule of a set, as it stands in its source.
 
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::Ipv6Net;
+use ipnet::IpNet;
 
 use crate::builder::Draft;
-use crate::rule::{Subject, split_port_text};
+use crate::rule::split_port_text;
 use crate::{Effect, Origin, Position, Rule, RuleError, RuleErrorKind};
 
 /// The text of a rule, an address or a range, and where it stands.
@@ -49,30 +49,37 @@ impl Member {
         effect: Effect,
         reference: &Origin,
     ) -> Vec<Result<Rule, RuleError>> {
-        let is_v6 = self.text.parse::<Ipv6Addr>().is_ok() || self.text.parse::<Ipv6Net>().is_ok();
-        let text = if is_v6 { &*format!("[{}]", self.text) } else { &*self.text };
         let origin = self.origin.as_ref().unwrap_or(reference);
-        let parse = |text: &str| {
-            Rule::parse(text, effect, origin.clone()).map_err(|error| {
-                // The bracket is ours, and so are the ports behind the text.
-                let offset = error.offset.saturating_sub(is_v6.into()).min(self.text.len());
-                RuleError { offset, ..error }
-            })
-        };
-        // Without ports it is complete as a deny rule, if at all.
-        let bare = Rule::parse(text, Effect::Deny, origin.clone()).ok();
-        let bare = bare.as_ref().map(Rule::subject);
+        if let Some(range) = self.range() {
+            let rule = |ports: Option<&str>| {
+                // They have been read before.
+                let ports = ports.and_then(|ports| split_port_text(ports).ok());
+                let rule = Rule::of_range(range, ports, effect, origin.clone());
+                rule.map_err(|kind| RuleError { offset: 0, kind })
+            };
+            return match ports {
+                None if !defaults.is_empty() => defaults.iter().map(|ports| rule(Some(ports))).collect(),
+                ports => vec![rule(ports)],
+            };
+        }
         let with = |ports: &str| {
             let (ports, protocol) = split_port_text(ports).ok()?;
-            Some(bare?.with_ports(ports, protocol)?.to_string())
+            // Without ports it is complete as a deny rule, if at all.
+            let bare = Rule::parse(&self.text, Effect::Deny, origin.clone()).ok()?;
+            Some(bare.subject().with_ports(ports, protocol)?.to_string())
         };
-        match ports {
-            Some(ports) => vec![parse(with(ports).as_deref().unwrap_or(text))],
-            None if matches!(bare, Some(Subject::Address { .. })) && !defaults.is_empty() => {
-                defaults.iter().map(|ports| parse(with(ports).as_deref().unwrap_or(text))).collect()
-            }
-            None => vec![parse(text)],
-        }
+        let complete = ports.and_then(with);
+        let rule = Rule::parse(complete.as_deref().unwrap_or(&self.text), effect, origin.clone());
+        // The ports behind the text are not its own.
+        let own = |error: RuleError| RuleError { offset: error.offset.min(self.text.len()), ..error };
+        vec![rule.map_err(own)]
+    }
+
+    /// The range, if it is nothing else. IPv6 may do without brackets here.
+    fn range(&self) -> Option<IpNet> {
+        let inside = self.text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let text = inside.filter(|inside| inside.contains(':')).unwrap_or(&self.text);
+        text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
     }
 
     /// Reports a mistake in it.

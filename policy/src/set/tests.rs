@@ -24,7 +24,7 @@ fn files(file: SetFile<'_>) -> Result<SetText, String> {
         SetFile::Path("broken.json") => ("/dir/broken.json".to_owned(), "{\n \"é\": [1,]}"),
         SetFile::Path("ranges.txt") => (
             "/dir/ranges.txt".to_owned(),
-            "# the office\n192.0.2.0/24  # first\n\n  2001:db8::/32\nGET https://a.test/p\nb.test\nc.test:22\n",
+            "# the office\n192.0.2.0/24  # first\n\n  2001:db8::/32\nGET https://a.test/p\nb.test\nc.test:22\n[2001:db8:5::7]\n",
         ),
         SetFile::Path("bad.txt") => {
             ("/dir/bad.txt".to_owned(), "a.test\n  10.0.0.1/8 #x\n2001:db8::1/32\n@other\n")
@@ -72,11 +72,13 @@ fn a_text_file() {
             "allow GET https://a.test/p /dir/ranges.txt:5:1 @office:8443/udp",
             "allow b.test:8443/udp /dir/ranges.txt:6:1 @office:8443/udp",
             "allow c.test:22 /dir/ranges.txt:7:1 @office:8443/udp",
+            "allow [2001:db8:5::7]:8443/udp /dir/ranges.txt:8:1 @office:8443/udp",
             "allow 192.0.2.0/24:22 /dir/ranges.txt:2:1 @office:22",
             "allow [2001:db8::/32]:22 /dir/ranges.txt:4:3 @office:22",
             "allow GET https://a.test/p /dir/ranges.txt:5:1 @office:22",
             "allow b.test:22 /dir/ranges.txt:6:1 @office:22",
             "allow c.test:22 /dir/ranges.txt:7:1 @office:22",
+            "allow [2001:db8:5::7]:22 /dir/ranges.txt:8:1 @office:22",
         ]
     );
     assert_eq!(
