@@ -221,11 +221,6 @@ impl<'a> Target<'a> {
         self.unnamed(policy, Reason::ProtocolNotAllowed, None)
     }
 
-    /// Whether opaque bytes would be let through, so that the other side may speak first.
-    pub fn may_be_opaque(&self, policy: &Policy) -> bool {
-        self.opaque(policy).verdict.is_ok()
-    }
-
     /// Whether TLS or HTTP that names a host of this address could be let through.
     pub fn may_be_named(&self, policy: &Policy) -> bool {
         let port = self.original_dst.port();

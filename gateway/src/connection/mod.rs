@@ -147,8 +147,9 @@ impl Connection<'_> {
     /// Reads what the job says first and hands over; `received` came before, from the same stream.
     async fn run(self, received: Vec<u8>) {
         let policy = &*self.context.policy;
+        let judged = self.advised(self.target().opaque(policy), Protocol::Tcp).await;
         // In monitor mode everything passes, so that anything may be opaque.
-        let opaque = policy.mode() == Mode::Monitor || self.opaque(policy).await.verdict.is_ok();
+        let opaque = policy.mode() == Mode::Monitor || judged.verdict.is_ok();
         let named = self.target().may_be_named(policy)
             || (self.context.rego.is_some() && !(self.names.is_empty() && self.tunnel.is_none()));
         let patience = match (opaque, named) {
@@ -157,33 +158,21 @@ impl Connection<'_> {
             (false, false) => Patience { first: HOPELESS, pause: Some(HOPELESS) },
         };
         match sniff(&self.stream, received, policy.limits(), patience).await {
-            Sniffed::Quiet(received) if opaque => self.tentative(received).await,
+            Sniffed::Quiet(received) if opaque => self.tentative(judged, received).await,
             Sniffed::Ended(received) if cut_head(&received) => self.malformed(CUT, received).await,
-            Sniffed::Ended(received) if opaque => {
-                let judged = self.opaque(policy).await;
-                self.pass(Kind::Tcp, judged, received, None).await;
-            }
+            Sniffed::Ended(received) if opaque => self.pass(Kind::Tcp, judged, received, None).await,
             // A connection that was only tried needs no word if it could have been used.
             Sniffed::Ended(received) if received.is_empty() && named => {}
             Sniffed::Quiet(_) | Sniffed::Ended(_) => {
-                let judged = self.opaque(policy).await;
                 self.refuse(Kind::Tcp, &judged, "nothing that tells a protocol was sent").await;
             }
-            Sniffed::Protocol(protocol, received) => self.speak(protocol, received).await,
+            Sniffed::Protocol(protocol, received) => self.speak(protocol, judged, received).await,
             Sniffed::Malformed(why, received) => self.malformed(why, received).await,
             Sniffed::Limit(why, received) => self.too_much(why, received).await,
             // As with one that was only tried.
             Sniffed::Broken if opaque || named => {}
-            Sniffed::Broken => {
-                let judged = self.target().opaque(policy);
-                self.refuse(Kind::Tcp, &judged, "reset before anything was said").await;
-            }
+            Sniffed::Broken => self.refuse(Kind::Tcp, &judged, "reset before anything was said").await,
         }
-    }
-
-    /// What becomes of bytes that are neither TLS nor HTTP.
-    async fn opaque<'p>(&self, policy: &'p Policy) -> Judged<'p> {
-        self.advised(self.target().opaque(policy), Protocol::Tcp).await
     }
 
     /// The verdict with what the rules beside the policy's say to it.
@@ -218,7 +207,8 @@ impl Connection<'_> {
         self.pass(Kind::Tcp, judged, received, Some(why)).await;
     }
 
-    async fn speak(self, protocol: Spoken, received: Vec<u8>) {
+    /// Judges what the job speaks; `opaque` is what was judged of bytes that are neither TLS nor HTTP.
+    async fn speak(self, protocol: Spoken, opaque: Judged<'_>, received: Vec<u8>) {
         let policy = &*self.context.policy;
         match protocol {
             Spoken::Tls(hello) => {
@@ -238,10 +228,7 @@ impl Connection<'_> {
                 let judged = self.advised(self.target().unsupported(policy), Protocol::Http).await;
                 self.pass(Kind::Http, judged, received, Some("HTTP/2 without TLS")).await;
             }
-            Spoken::Opaque => {
-                let judged = self.opaque(policy).await;
-                self.pass(Kind::Tcp, judged, received, None).await;
-            }
+            Spoken::Opaque => self.pass(Kind::Tcp, opaque, received, None).await,
         }
     }
 

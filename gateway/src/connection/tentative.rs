@@ -2,6 +2,7 @@
 
 use tokio::net::TcpStream;
 
+use super::judge::Judged;
 use super::sniffing::{Sniffed, sniff};
 use super::{CUT, Connection, TENTATIVE, cut_head};
 use crate::audit::Kind;
@@ -14,9 +15,8 @@ impl Connection<'_> {
     /// on its way: a head that is not complete makes no server act. What completes it is held back
     /// and judged, and then said anew on another connection. What upstream says meanwhile reaches
     /// the job, and decides nothing.
-    pub(super) async fn tentative(mut self, received: Vec<u8>) {
-        let policy = &*self.context.policy;
-        let judged = self.counted(self.opaque(policy).await);
+    pub(super) async fn tentative(mut self, judged: Judged<'_>, received: Vec<u8>) {
+        let judged = self.counted(judged);
         let mut report = self.report(Kind::Tcp, &judged);
         if !report.passes() {
             drop(report);
@@ -34,7 +34,7 @@ impl Connection<'_> {
         };
         let counters = report.counters();
         let upload = self.upload.take();
-        let idle = policy.limits().idle_timeout;
+        let idle = self.context.policy.limits().idle_timeout;
         let opening = self.open_opaquely(&upstream, received, &counters);
         let relayed = relay(&self.stream, &upstream, &counters, idle, opening, || drop(upload)).await;
         let Err(Ended::Refused(instead)) = relayed else { return };
@@ -48,7 +48,9 @@ impl Connection<'_> {
         reset(&upstream);
         drop(upstream);
         match instead {
-            Sniffed::Protocol(protocol, all) if counters.down() == 0 => self.speak(protocol, all).await,
+            Sniffed::Protocol(protocol, all) if counters.down() == 0 => {
+                self.speak(protocol, judged, all).await
+            }
             Sniffed::Protocol(_, all) => self.malformed("TLS or HTTP after the server spoke", all).await,
             Sniffed::Malformed(why, all) => self.malformed(why, all).await,
             Sniffed::Limit(why, all) => self.too_much(why, all).await,
