@@ -45,11 +45,9 @@ impl Outcome {
 
     /// How often a program ran.
     fn ran(&self, path: &str) -> u64 {
-        // On a busy machine one may be over before the sensor comes to it, and is told as such.
-        let is_told = |detail: Option<&str>| matches!(detail, None | Some("gone before it was seen"));
         let events = self.of_kind("exec").into_iter();
         events
-            .filter(|event| is_told(event.detail.as_deref()) && event.path.as_deref() == Some(path))
+            .filter(|event| event.detail.is_none() && event.path.as_deref() == Some(path))
             .map(|event| event.count.unwrap_or(1))
             .sum()
     }

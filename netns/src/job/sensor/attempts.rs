@@ -26,7 +26,7 @@ pub(super) struct Attempt {
 pub(super) struct Now {
     /// Its image; absent if it may not be looked at.
     pub(super) image: Option<Image>,
-    /// Its executable.
+    /// Its executable; absent if it has none any more, or may not be looked at.
     pub(super) exe: Option<String>,
 }
 
@@ -61,10 +61,14 @@ impl Attempts {
         Some(attempt.ended(process, now))
     }
 
-    /// The same for a process that may be anywhere: one that has not changed may be executing still.
+    /// The same for a process that may be anywhere. One that has not changed may be executing still, and so
+    /// may one without an executable: its first thread ends before the one that asked takes its place
+    /// (`de_thread` in fs/exec.c of the kernel).
     pub(super) fn look(&mut self, process: u32, now: Now) -> Option<Observation> {
-        let attempt = self.0.get(&process)?;
-        if now.image.is_some_and(|image| image == attempt.before) {
+        let before = self.0.get(&process)?.before;
+        let may_be_executing =
+            |image: Image| image == before || (image.started == before.started && now.exe.is_none());
+        if now.image.is_some_and(may_be_executing) {
             return None;
         }
         self.decide(process, now)
@@ -165,6 +169,16 @@ mod tests {
         let mut attempts = attempts(true);
         assert!(attempts.look(5, now(Some(BEFORE), "/bin/make")).is_none());
         assert!(attempts.has(5) && !attempts.has(6));
+    }
+
+    #[test]
+    fn whose_first_thread_has_ended_is_left_alone() {
+        let mut attempts = attempts(true);
+        let ended = Image { stack: 0, ..BEFORE };
+        assert!(attempts.look(5, Now { image: Some(ended), exe: None }).is_none());
+        let after = Some(Image { stack: 8, ..BEFORE });
+        let told = ending(attempts.look(5, now(after, "/bin/true")));
+        assert_eq!(told, Some((Ending::Ran, "/bin/true".to_owned())));
     }
 
     #[test]
