@@ -6,9 +6,10 @@
 use std::fmt::Display;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 
 use crate::error::{During, Result, Step};
@@ -29,14 +30,15 @@ pub(super) fn run(both_families: bool) -> Result<()> {
         families.push((GATEWAY_V6.into(), PROBE_V6.into()));
     }
     let not_denied = |what: &dyn Display| format!("{what} was not denied");
-    // First: a link that has just come up may lose a packet, and TCP waits a second before the next.
+    // All at once, and the questions tell when the gateway answers.
+    let attempts: Vec<_> = families.iter().map(|(_, address)| begin_connect(*address)).collect();
     let questions: Vec<_> = families.iter().map(|(server, _)| Question::ask(*server)).collect();
     for question in questions {
         question.and_then(Question::expect_denial).during(Step::Probe, not_denied(&PROBE_NAME))?;
     }
-    let attempts: Vec<_> = families.iter().map(|(_, address)| begin_connect(*address)).collect();
     for ((_, address), attempt) in families.iter().zip(attempts) {
-        attempt.and_then(expect_reset).during(Step::Probe, not_denied(address))?;
+        let begun = attempt.and_then(|stream| begun(stream, *address));
+        begun.and_then(expect_reset).during(Step::Probe, not_denied(address))?;
     }
     Ok(())
 }
@@ -108,6 +110,16 @@ fn begin_connect(address: IpAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::from(fd);
     stream.set_nonblocking(false)?;
     Ok(stream)
+}
+
+/// A connection that the other side has taken: a link that has just come up may have lost its first packet, and
+/// TCP waits a second before the next.
+fn begun(stream: TcpStream, address: IpAddr) -> io::Result<TcpStream> {
+    let mut waiting = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
+    match poll(&mut waiting, PollTimeout::ZERO)? {
+        0 => begin_connect(address),
+        _ => Ok(stream),
+    }
 }
 
 fn expect_reset(mut stream: TcpStream) -> io::Result<()> {

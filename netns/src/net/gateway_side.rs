@@ -32,14 +32,6 @@ pub(super) struct Capture {
     pub(super) drops: DropLog,
 }
 
-/// A gateway namespace in which everything is in place.
-#[derive(Debug)]
-pub(super) struct Captured {
-    pub(super) routes: Netlink,
-    pub(super) family: Family,
-    pub(super) capture: Capture,
-}
-
 impl GatewaySide {
     /// Puts the calling thread into a new namespace.
     pub(super) fn new() -> Result<GatewaySide> {
@@ -81,8 +73,12 @@ impl GatewaySide {
     }
 
     /// Configures this end of a link that has been made.
-    pub(super) fn complete(mut self, capture: Capture) -> Result<Captured> {
-        links::configure_gateway(&mut self.routes, self.family).map_err(link_error)?;
-        Ok(Captured { routes: self.routes, family: self.family, capture })
+    pub(super) fn configure(&mut self) -> Result<()> {
+        links::configure_gateway(&mut self.routes, self.family).map_err(link_error)
+    }
+
+    /// Waits until this end is up.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        links::settle_gateway(&mut self.routes).map_err(link_error)
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::error::{During, Result, Step};
 
 use super::datagram::DatagramSocket;
-use super::namespace::unshare_network;
+use super::namespace::{enter_network, unshare_network};
 use super::netlink::Netlink;
 use super::plan::DNS_PORT;
 use super::proof::Attempt;
@@ -20,10 +20,9 @@ pub(super) struct JobSide {
     routes: Netlink,
 }
 
-/// A job namespace in which everything is in place.
+/// What the gateway serves and uses inside the job namespace.
 #[derive(Debug)]
-pub(super) struct Linked {
-    pub(super) routes: Netlink,
+pub(super) struct Offered {
     pub(super) loopback: Vec<LoopbackListener>,
     pub(super) loopback_dns: Option<(TcpListener, DatagramSocket)>,
     pub(super) proof: Vec<Attempt>,
@@ -46,14 +45,25 @@ impl JobSide {
         links::create_pair(&mut self.routes, gateway).map_err(link_error)
     }
 
-    /// Configures this end, and opens what the job is offered on its loopback.
-    pub(super) fn complete(mut self, request: &NetworkRequest, family: Family) -> Result<Linked> {
-        links::configure_job(&mut self.routes, family).map_err(link_error)?;
+    /// Configures this end.
+    pub(super) fn configure(&mut self, family: Family) -> Result<()> {
+        links::configure_job(&mut self.routes, family).map_err(link_error)
+    }
+
+    /// Puts the calling thread back into the namespace, whose addresses are there by now, and opens what the job is
+    /// offered on its loopback and the sockets of the proof.
+    pub(super) fn offer(&self, request: &NetworkRequest, family: Family) -> Result<Offered> {
+        enter_network(&self.namespace).during(Step::NetworkNamespace, "entering the job namespace again")?;
         let loopback = loopback_listeners(request, family)?;
         let loopback_dns = if request.loopback_dns { Some(loopback_dns()?) } else { None };
         let proof = proof::attempts(family)
             .during(Step::Socket, "opening the sockets of the proof in the job namespace")?;
-        Ok(Linked { routes: self.routes, loopback, loopback_dns, proof })
+        Ok(Offered { loopback, loopback_dns, proof })
+    }
+
+    /// Waits until this end is up.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        links::settle_job(&mut self.routes).map_err(link_error)
     }
 }
 

@@ -1,16 +1,15 @@
-//! Builds the network of a run, its two sides at once.
+//! Builds the network of a run, one side after the other.
 
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::os::fd::BorrowedFd;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{During, Error, Result, Step};
 
 use super::datagram::DatagramSocket;
-use super::gateway_side::{Capture, Captured, GatewaySide};
-use super::job_side::{JobSide, Linked};
-use super::links;
+use super::gateway_side::{Capture, GatewaySide};
+use super::job_side::{JobSide, Offered};
 use super::netlink::Refused;
 use super::nflog::DropLog;
 use super::proof::Attempt;
@@ -67,39 +66,27 @@ pub struct Network {
     pub proof: Vec<Attempt>,
 }
 
-/// A network that threads are building. Dropping it waits for them.
+/// A network that a thread is building. Dropping it waits for the thread.
 #[derive(Debug)]
-pub struct Building(Option<Sides>);
+pub struct Building(Option<JoinHandle<Result<Network>>>);
 
-#[derive(Debug)]
-struct Sides {
-    gateway: JoinHandle<Result<Option<Captured>>>,
-    job: JoinHandle<Result<Option<Linked>>>,
-}
-
-/// Starts to build both sides of the network, each in a thread of its own, as making a namespace
-/// takes most of the time. The process stays in the host namespace and does something else
-/// meanwhile. `entered` gets the job namespace as soon as there is one.
+/// Starts to build the network in a thread of its own, and returns as soon as its namespaces are there: they
+/// take longest, and are not kept waiting where processors are few. The process stays in the host namespace
+/// and does something else while the rest is built. `entered` gets the job namespace at once.
 ///
 /// # Errors
-/// No thread could be started.
+/// No thread could be started; what goes wrong in it is told by [`Building::finish`].
 pub fn start(
     request: NetworkRequest,
     entered: impl FnOnce(BorrowedFd<'_>) -> Result<()> + Send + 'static,
 ) -> Result<Building> {
-    let (gateway_is_there, gateway_side) = sync_channel(1);
-    let (link_is_there, link) = sync_channel(1);
-    let job = spawn("netns-job", move || build_job_side(&request, entered, &gateway_side, &link_is_there))?;
-    let gateway = spawn("netns-gateway", move || build_gateway_side(gateway_is_there, &link))?;
-    Ok(Building(Some(Sides { gateway, job })))
-}
-
-fn spawn<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<JoinHandle<Result<T>>> {
-    let builder = thread::Builder::new().name(name.to_owned());
-    builder.spawn(work).during(Step::NetworkNamespace, "starting a thread")
+    let (separated, are_separated) = sync_channel(1);
+    let builder = thread::Builder::new().name("network".to_owned());
+    let building = builder.spawn(move || build(&request, entered, separated));
+    let building = building.during(Step::NetworkNamespace, "starting a thread")?;
+    // A thread that has failed leaves this at once.
+    let _ = are_separated.recv();
+    Ok(Building(Some(building)))
 }
 
 impl Building {
@@ -108,73 +95,52 @@ impl Building {
     /// # Errors
     /// The step that the kernel refused, with its remedy where one is known.
     pub fn finish(mut self) -> Result<Network> {
-        let Some(sides) = self.0.take() else { return Err(panicked()) };
-        let captured = sides.gateway.join().unwrap_or_else(|_| Err(panicked()));
-        let linked = sides.job.join().unwrap_or_else(|_| Err(panicked()));
-        // A side that the other has left alone has no error of its own.
-        let (Some(mut captured), Some(mut linked)) = (captured?, linked?) else { return Err(panicked()) };
-        links::settle_job(&mut linked.routes).map_err(link_error)?;
-        links::settle_gateway(&mut captured.routes).map_err(link_error)?;
-        Ok(assemble(captured, linked))
+        let panicked = || {
+            let source = std::io::Error::other("the thread panicked");
+            Error::new(Step::NetworkNamespace, "building the network", source)
+        };
+        self.0.take().and_then(|building| building.join().ok()).unwrap_or_else(|| Err(panicked()))
     }
 }
 
 impl Drop for Building {
     fn drop(&mut self) {
-        if let Some(sides) = self.0.take() {
+        if let Some(building) = self.0.take() {
             // Whoever drops it has an error of its own to tell.
-            let _ = (sides.gateway.join(), sides.job.join());
+            let _ = building.join();
         }
     }
 }
 
-/// `None` if the other side has failed.
-fn build_gateway_side(
-    is_there: SyncSender<(OwnedFd, Family)>,
-    link: &Receiver<()>,
-) -> Result<Option<Captured>> {
-    let side = GatewaySide::new()?;
-    let family = side.family();
-    let namespace = side.namespace().try_clone_to_owned();
-    let namespace = namespace.during(Step::NetworkNamespace, "sharing the gateway namespace")?;
-    // The other side may have failed, and says so itself.
-    let _ = is_there.send((namespace, family));
-    let capture = side.capture()?;
-    if link.recv().is_err() {
-        return Ok(None);
-    }
-    side.complete(capture).map(Some)
-}
-
-/// `None` if the other side has failed.
-fn build_job_side(
+/// One thread does it all: two would save less than their waiting for one another costs.
+fn build(
     request: &NetworkRequest,
     entered: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
-    gateway: &Receiver<(OwnedFd, Family)>,
-    link_is_there: &SyncSender<()>,
-) -> Result<Option<Linked>> {
-    let mut side = JobSide::new()?;
-    entered(side.namespace())?;
-    let Ok((gateway, family)) = gateway.recv() else { return Ok(None) };
-    side.create_pair(gateway.as_fd())?;
-    // As above.
-    let _ = link_is_there.send(());
-    side.complete(request, family).map(Some)
+    separated: SyncSender<()>,
+) -> Result<Network> {
+    let mut job = JobSide::new()?;
+    entered(job.namespace())?;
+    let mut gateway = GatewaySide::new()?;
+    drop(separated);
+    let family = gateway.family();
+    let capture = gateway.capture()?;
+    job.create_pair(gateway.namespace())?;
+    gateway.configure()?;
+    job.configure(family)?;
+    let offered = job.offer(request, family)?;
+    job.settle()?;
+    gateway.settle()?;
+    Ok(assemble(family, capture, offered))
 }
 
-fn assemble(gateway: Captured, job: Linked) -> Network {
-    let family = gateway.family;
-    let Capture { mut tcp, udp, mut dns, raw, drops } = gateway.capture;
-    if let Some((listener, socket)) = job.loopback_dns {
+fn assemble(family: Family, capture: Capture, offered: Offered) -> Network {
+    let Capture { mut tcp, udp, mut dns, raw, drops } = capture;
+    let Offered { loopback, loopback_dns, proof } = offered;
+    if let Some((listener, socket)) = loopback_dns {
         tcp.push(listener);
         dns.push(socket);
     }
-    Network { family, tcp, udp, dns, loopback: job.loopback, raw, drops, proof: job.proof }
-}
-
-fn panicked() -> Error {
-    let source = std::io::Error::other("a thread panicked");
-    Error::new(Step::NetworkNamespace, "building the network", source)
+    Network { family, tcp, udp, dns, loopback, raw, drops, proof }
 }
 
 /// Both families are configured, or none of IPv6: the file says whether new namespaces have it.
