@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::snapshot::{self, Connection, Denial, Row, Run, Snapshot};
-use crate::audit::{Event, Kind, Origin, Outcome, printable};
+use crate::audit::{Event, Origin, Outcome, printable};
 use crate::counters::Counters;
 use crate::report::destination::Destination;
 use crate::report::traffic::Traffic;
@@ -102,8 +102,7 @@ impl State {
 
     /// Adds what an event tells. What nobody decided about is not for here.
     pub(super) fn add(&mut self, event: &Event) {
-        let observed = event.kind == Kind::Other && event.verdict == Outcome::Allow;
-        if observed || matches!(event.kind, Kind::Exec | Kind::File) {
+        if event.is_observation() {
             return;
         }
         self.ended.bytes_up += event.bytes_up.unwrap_or(0);

@@ -100,8 +100,8 @@ impl Summary {
 
     /// Adds what an event tells.
     pub fn add(&mut self, event: &Event) {
-        if self.observed.add(event) {
-            return;
+        if event.is_observation() {
+            return self.observed.add(event);
         }
         if let Some(rule) = &event.rule
             && !self.used.contains(rule)
