@@ -151,7 +151,7 @@ impl Begun {
         match overrule(*standing, advice) {
             None => {}
             Some(Verdict::Deny(denial)) => {
-                event.verdict = refused(self.context.policy.mode());
+                event.verdict = Outcome::refused(self.context.policy.mode());
                 event.reason = Some(denial.reason);
                 event.rule = denial.rule.map(|rule| rule.text().to_owned());
                 event.suggestion = None;
@@ -171,7 +171,7 @@ impl Begun {
 
 fn one_too_many(event: &mut Event, too_many: TooManyNames, mode: Mode) {
     let TooManyNames { suggestion, detail } = too_many;
-    event.verdict = refused(mode);
+    event.verdict = Outcome::refused(mode);
     event.reason = Some(Reason::Limit);
     event.suggestion = Some(suggestion);
     event.detail = Some(detail);
@@ -224,15 +224,8 @@ fn judge(destination: SocketAddr, context: &Context) -> Judged {
         }
         None => (Destination::Address(destination), Standing::Closed),
     };
-    event.verdict = refused(policy.mode());
+    event.verdict = Outcome::refused(policy.mode());
     Judged { event, way, standing }
-}
-
-fn refused(mode: Mode) -> Outcome {
-    match mode {
-        Mode::Enforce => Outcome::Deny,
-        Mode::Monitor => Outcome::WouldDeny,
-    }
 }
 
 /// Tells the sender at once, as a host without that port would.
