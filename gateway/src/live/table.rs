@@ -16,7 +16,6 @@ const WIDEST_CELL: usize = 48;
 /// Lines of what a run does, none wider than so many columns. Octets a second are told if there is an earlier
 /// snapshot of the same run.
 pub fn table(now: &Snapshot, before: Option<&Snapshot>, columns: usize) -> Vec<String> {
-    let columns = columns.max(NARROWEST);
     let rates = Rates::between(before, now);
     let mut lines = head(now, &rates);
     let connections: Vec<Vec<String>> =
@@ -26,19 +25,40 @@ pub fn table(now: &Snapshot, before: Option<&Snapshot>, columns: usize) -> Vec<S
     section(&mut lines, "denied last", &DENIAL, denials, 0);
     let rows = now.destinations.iter().map(row_cells).collect();
     section(&mut lines, "destinations", &ROW, rows, now.destinations_left_out);
-    for line in &mut lines {
-        line.truncate(line.trim_end().len().min(columns));
-    }
+    fit(&mut lines, columns);
     lines
+}
+
+/// What `top` says of several runs, one a line.
+pub fn list(runs: &[Snapshot], columns: usize) -> Vec<String> {
+    let mut lines = vec![format!("{} are under way; name one:", counted(runs.len() as u64, "run"))];
+    let rows = runs.iter().map(|run| {
+        vec![
+            run.pid.to_string(),
+            harmless(&run.session).into_owned(),
+            age(run.age_ms),
+            command_line(&run.command),
+        ]
+    });
+    section(&mut lines, "", &RUN, rows.collect(), 0);
+    lines.retain(|line| !line.is_empty());
+    fit(&mut lines, columns);
+    lines
+}
+
+/// Ends each line where there is nothing more, or no more room. Lines are ASCII.
+fn fit(lines: &mut [String], columns: usize) {
+    for line in lines {
+        line.truncate(line.trim_end().len().min(columns.max(NARROWEST)));
+    }
 }
 
 const CONNECTION: [&str; 6] = ["program", "destination", "kind", "up/down", "a second", "age"];
 const DENIAL: [&str; 6] = ["program", "destination", "kind", "count", "ago", "why"];
 const ROW: [&str; 5] = ["destination", "kind", "open", "allowed+denied", "up/down"];
+const RUN: [&str; 4] = ["pid", "session", "age", "command"];
 
 fn head(now: &Snapshot, rates: &Rates) -> Vec<String> {
-    let command: Vec<String> =
-        now.command.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
     let mut figures = format!(
         "{} open of {}, {} up, {} down, {} denied",
         grouped(now.open),
@@ -62,7 +82,7 @@ fn head(now: &Snapshot, rates: &Rates) -> Vec<String> {
             age(now.age_ms),
             harmless(&now.session)
         ),
-        format!("  {}", command.join(" ")),
+        format!("  {}", command_line(&now.command)),
         format!("  {figures}"),
     ]
 }
@@ -145,6 +165,11 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     if plain && !text.contains("##") { Cow::Borrowed(text) } else { printable(text) }
 }
 
+fn command_line(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
+    words.join(" ")
+}
+
 fn program(exe: Option<&str>, pid: Option<u32>) -> String {
     let name = exe.map(harmless);
     let name = name.as_deref().map(|exe| exe.rsplit('/').next().unwrap_or(exe));
@@ -214,22 +239,6 @@ impl<'a> Rates<'a> {
     fn rate(&self, (up, down): (u64, u64)) -> (u64, u64) {
         ((up as f64 / self.seconds) as u64, (down as f64 / self.seconds) as u64)
     }
-}
-
-/// What `top` says of several runs, one a line.
-pub fn list(runs: &[Snapshot], columns: usize) -> Vec<String> {
-    let mut lines = vec![format!("{} are under way; name one:", counted(runs.len() as u64, "run"))];
-    let rows = runs.iter().map(|run| {
-        let command: Vec<String> =
-            run.command.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
-        vec![run.pid.to_string(), harmless(&run.session).into_owned(), age(run.age_ms), command.join(" ")]
-    });
-    section(&mut lines, "", &["pid", "session", "age", "command"], rows.collect(), 0);
-    lines.retain(|line| !line.is_empty());
-    for line in &mut lines {
-        line.truncate(line.trim_end().len().min(columns.max(NARROWEST)));
-    }
-    lines
 }
 
 #[cfg(test)]
