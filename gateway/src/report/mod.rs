@@ -27,10 +27,9 @@ use policy::{Mode, Policy};
 use crate::audit::{Event, printable};
 use destination::Destination;
 use ledger::Ledger;
+use observed::Observed;
 use timeline::Timeline;
 use traffic::Traffic;
-
-use observed::Observed;
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
@@ -145,9 +144,8 @@ impl Summary {
         })
     }
 
-    /// How many destinations, and of how many something was blocked, in words.
-    fn headline(&self) -> String {
-        let rows = self.rows();
+    /// How many destinations there are in these rows, and of how many something was blocked, in words.
+    fn headline(&self, rows: &[(&Destination, Traffic)]) -> String {
         let blocked = rows.iter().filter(|(_, traffic)| traffic.blocked() > 0).count();
         let what = match self.mode {
             Mode::Enforce => "blocked",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::head::blocked_word;
+use super::blocked_word;
 use super::markup::Markup;
 use crate::report::Summary;
 use crate::report::figures::elapsed;
