@@ -165,7 +165,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// An empty list reads as "nothing" to some and as "anything" to others.
-    fn not_empty(&mut self, value: &Value<'t>, is_empty: bool) {
+    pub(super) fn not_empty(&mut self, value: &Value<'t>, is_empty: bool) {
         if is_empty {
             self.error(value.span(), "the list is empty: remove the key, or add an entry".into(), None);
         }
