@@ -1,5 +1,6 @@
 //! Whom something was for. Pure.
 
+use super::OTHERS;
 use crate::audit::{Event, Kind, Outcome, printable};
 
 /// Whom something was for, all of it made harmless to show.
@@ -26,7 +27,7 @@ impl Destination {
 
     /// What stands for destinations that are not told apart.
     pub(crate) fn others() -> Destination {
-        Destination { host: "and others".to_owned(), port: None, kind: "other" }
+        Destination { host: OTHERS.to_owned(), port: None, kind: "other" }
     }
 
     /// `host:port`, with brackets around an IPv6 address.

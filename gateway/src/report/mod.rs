@@ -36,6 +36,9 @@ pub use baseline::Baseline;
 #[cfg(test)]
 pub(crate) use json::Report as JsonReport;
 
+/// What stands for programs, destinations and files that are not told apart.
+const OTHERS: &str = "and others";
+
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ReportFormat {

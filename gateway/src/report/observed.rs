@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::OTHERS;
 use crate::audit::{Event, Kind, ending, printable};
 
 /// Programs and uses of files that are told apart; what comes after them is counted as one each.
 const MOST: usize = 10_000;
-const OTHERS: &str = "and others";
 /// Rows that people are shown of each kind.
 pub(super) const SHOWN: usize = 200;
 
