@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use policy::Reason;
+use policy::{Mode, Reason};
 
 use crate::kind::Kind;
 
@@ -48,6 +48,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What comes of a denial.
+    pub fn refused(mode: Mode) -> Outcome {
+        match mode {
+            Mode::Enforce => Outcome::Deny,
+            Mode::Monitor => Outcome::WouldDeny,
+        }
+    }
+
     /// The word that stands in logs and events.
     pub fn as_str(self) -> &'static str {
         match self {

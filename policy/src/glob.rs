@@ -1,5 +1,9 @@
 //! Patterns of paths, for files that are watched. Pure.
 
+mod name;
+
+use name::Piece;
+
 /// The longest path that the kernel takes (PATH_MAX, linux/limits.h).
 const LONGEST: usize = 4096;
 
@@ -72,14 +76,6 @@ enum Step {
     Name(Vec<Piece>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    Octet(u8),
-    One,
-    Run,
-    Set { ranges: Vec<(u8, u8)>, negated: bool },
-}
-
 impl Glob {
     /// Reads a pattern. One that begins with `~/` is beneath the home, one that does not begin with
     /// `/` beneath the working directory of the job: [`Glob::anchored`].
@@ -102,7 +98,7 @@ impl Glob {
             return Err(GlobError::Directory);
         }
         let names = rest.split('/').filter(|name| !["", "."].contains(name));
-        let steps: Vec<Step> = names.map(step).collect::<Result<_, _>>()?;
+        let steps: Vec<Step> = names.map(Step::parse).collect::<Result<_, _>>()?;
         if steps.is_empty() { Err(GlobError::Empty) } else { Ok(Glob { start, steps }) }
     }
 
@@ -159,7 +155,7 @@ impl Glob {
                         // At the end at least one name is needed, and this is one.
                         next[used + 1] |= used + 1 == all;
                     }
-                    Step::Name(pieces) => next[used + 1] |= fits(pieces, name),
+                    Step::Name(pieces) => next[used + 1] |= name::fits(pieces, name),
                 }
             }
             self.skip_none(&mut next);
@@ -179,6 +175,14 @@ impl Glob {
 }
 
 impl Step {
+    fn parse(text: &str) -> Result<Step, GlobError> {
+        match text {
+            ".." => Err(GlobError::Parent),
+            "**" => Ok(Step::Names),
+            _ => name::parse(text).map(Step::Name),
+        }
+    }
+
     fn plain(&self) -> Option<Vec<u8>> {
         let Step::Name(pieces) = self else { return None };
         let octet = |piece: &Piece| if let Piece::Octet(octet) = piece { Some(*octet) } else { None };
@@ -188,125 +192,6 @@ impl Step {
 
 fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|octet| *octet == b'/').filter(|name| !name.is_empty())
-}
-
-fn step(text: &str) -> Result<Step, GlobError> {
-    match text {
-        ".." => return Err(GlobError::Parent),
-        "**" => return Ok(Step::Names),
-        _ => {}
-    }
-    let mut pieces = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        pieces.push(match first {
-            b'*' if pieces.last() == Some(&Piece::Run) => return Err(GlobError::Depth),
-            b'*' => Piece::Run,
-            b'?' => Piece::One,
-            b'[' => set(&mut rest)?,
-            b'\\' => {
-                let (&plain, after) = rest.split_first().ok_or(GlobError::Escape)?;
-                rest = after;
-                Piece::Octet(plain)
-            }
-            octet => Piece::Octet(octet),
-        });
-    }
-    Ok(Step::Name(pieces))
-}
-
-/// What follows a `[`, up to its `]`, which is plain in the first place.
-fn set(rest: &mut &[u8]) -> Result<Piece, GlobError> {
-    let negated = rest.first().is_some_and(|first| b"!^".contains(first));
-    let mut left = &rest[usize::from(negated)..];
-    let mut ranges = Vec::new();
-    loop {
-        let (&first, after) = left.split_first().ok_or(GlobError::Open)?;
-        left = after;
-        if first == b']' && !ranges.is_empty() {
-            *rest = left;
-            return Ok(Piece::Set { ranges, negated });
-        }
-        let low = character(first, &mut left)?;
-        let high = match left {
-            [b'-', end, after @ ..] if *end != b']' => {
-                left = after;
-                character(*end, &mut left)?
-            }
-            _ => low,
-        };
-        if low > high {
-            return Err(GlobError::Range);
-        }
-        ranges.push((low, high));
-    }
-}
-
-fn character(first: u8, left: &mut &[u8]) -> Result<u8, GlobError> {
-    let octet = match (first, left.split_first()) {
-        (b'\\', Some((&plain, after))) => {
-            *left = after;
-            plain
-        }
-        (b'\\', None) => return Err(GlobError::Open),
-        _ => first,
-    };
-    if octet.is_ascii() { Ok(octet) } else { Err(GlobError::Wide) }
-}
-
-/// Whether the pieces stand for the whole name. Of several runs only the last has to be tried anew: what
-/// came before it fits already, with the least that it can take.
-fn fits(pieces: &[Piece], name: &[u8]) -> bool {
-    let (mut piece, mut at) = (0, 0);
-    let mut run: Option<(usize, usize)> = None;
-    loop {
-        let length = match pieces.get(piece) {
-            Some(Piece::Run) => {
-                run = Some((piece + 1, at));
-                piece += 1;
-                continue;
-            }
-            None if at == name.len() => return true,
-            None => None,
-            Some(one) => one.taken(&name[at..]),
-        };
-        if let Some(length) = length {
-            piece += 1;
-            at += length;
-            continue;
-        }
-        // The last run takes one character more.
-        match &mut run {
-            Some((after, taken)) if *taken < name.len() => {
-                *taken += width(&name[*taken..]);
-                (piece, at) = (*after, *taken);
-            }
-            _ => return false,
-        }
-    }
-}
-
-impl Piece {
-    /// How many octets it stands for at the beginning of `name`; never called for a run.
-    fn taken(&self, name: &[u8]) -> Option<usize> {
-        let first = *name.first()?;
-        match self {
-            Piece::Octet(octet) => (first == *octet).then_some(1),
-            Piece::One => Some(width(name)),
-            Piece::Set { ranges, negated } => {
-                let is_in = ranges.iter().any(|(low, high)| (*low..=*high).contains(&first));
-                (is_in != *negated).then(|| width(name))
-            }
-            Piece::Run => None,
-        }
-    }
-}
-
-/// The octets of the first character (RFC 3629); what is no UTF-8 is taken octet by octet.
-fn width(name: &[u8]) -> usize {
-    let whole = (1..=4.min(name.len())).find(|length| std::str::from_utf8(&name[..*length]).is_ok());
-    whole.unwrap_or(1)
 }
 
 #[cfg(test)]

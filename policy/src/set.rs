@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::builder::Draft;
 use crate::place::Places;
 use crate::rule::{RuleErrorKind, split_port_text};
-use crate::{Effect, Origin, Position, Rule};
+use crate::{Effect, Origin, Rule};
 
 pub(crate) use known::find as find_known;
 pub use known::{GITHUB, check_github};
@@ -168,7 +168,7 @@ pub(crate) fn read(draft: &mut Draft, text: &SetText, keys: Option<&[&str]>) -> 
                             .map(|(offset, text)| Member::at(&source, places.of(offset), None, text.into())),
                     ),
                     Err(mistake) => {
-                        let at: Position = places.of(mistake.offset);
+                        let at = places.of(mistake.offset);
                         draft.error(&source, Some(at), mistake.message, mistake.words.as_deref());
                     }
                 }

@@ -74,73 +74,74 @@ impl Completing {
 
 /// Runs the event loop until the job has ended.
 pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
-    let Serving { policy, rego, proxies, network, audit, job, caller, titled, door, interception, confined } =
-        serving;
+    let job = serving.job;
     let result = netns::raise_descriptor_limit()
         .and_then(|()| Builder::new_current_thread().enable_all().build())
         .map_err(AppError::Gateway)
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                let uploads = Uploads::default();
-                let keyboard = caller.terminal.is_some();
-                let live = audit.live().clone();
-                let title = caller.terminal.clone().filter(|_| titled);
-                let title = title.map(|terminal| Title::new(terminal, live.clone()));
-                let mut supervisor = Supervisor::new(job, caller, title).map_err(AppError::Gateway)?;
-                let guard = Guard::prepare(job);
-                let mut network = network?.finish()?;
-                let prepared = job.prepared()?;
-                let interception = interception.map(Completing::finish).transpose()?;
-                let needy = rego.as_ref().is_some_and(Rules::looks_at_process);
-                let who = Who::new(job.witness()?, audit.clone(), needy).map_err(AppError::Gateway)?;
-                let rego = rego.map(Rego::start).transpose().map_err(AppError::Gateway)?.map(Arc::new);
-                let observer = job.observer()?.map(|observer| Sensing::new(observer, audit.clone()));
-                let sensing = observer.transpose().map_err(AppError::Gateway)?.map(Arc::new);
-                let mut context = context(policy, proxies, audit, who.clone(), uploads.clone(), interception);
-                context.rego = rego;
-                job.go(&network)?;
-                let attempts = std::mem::take(&mut network.proof);
-                let answering = who.clone();
-                tokio::spawn(async move { answering.serve().await });
-                if let Some(sensing) = sensing.clone() {
-                    tokio::spawn(async move { sensing.serve().await });
-                }
-                let (queues, mut drops) = listen(network, &context).map_err(AppError::Gateway)?;
-                // The command's probe waits for our answers, so it is not executed before this is done. A
-                // job that is gone has failed for a reason that the machine may have to be asked about.
-                if prepared {
-                    guard.confine(Remaining { keyboard })?;
-                    *confined = true;
-                }
-                if let Some((door, run)) = door {
-                    tokio::spawn(door.serve(run, live));
-                }
-                let end = tokio::select! {
-                    end = supervisor.run() => end,
-                    error = drops.serve() => Err(AppError::Gateway(error)),
-                    error = proof::run(&attempts) => Err(error.into()),
-                };
-                // What the job said last may have come with its end.
-                queues.iter().for_each(|queue| queue.read_to_the_end());
-                drops.finish();
-                if let Some(sensing) = sensing {
-                    sensing.finish();
-                }
-                let end = end.inspect_err(|_| supervisor.take_back_terminal())?;
-                tokio::select! {
-                    () = uploads.drained(DRAIN) => {}
-                    () = supervisor.signalled() => {}
-                }
-                who.finish();
-                Ok(end)
-            })
-            // Dropping the runtime ends every connection and writes its record.
-        });
+        // Dropping the runtime ends every connection and writes its record.
+        .and_then(|runtime| runtime.block_on(serve(serving)));
     if result.is_err() {
         job.kill();
     }
     job.wait();
     result
+}
+
+/// Completes the network, lets the job go, and serves it until it has ended.
+async fn serve(serving: Serving<'_>) -> Result<End, AppError> {
+    let Serving { policy, rego, proxies, network, audit, job, caller, titled, door, interception, confined } =
+        serving;
+    let uploads = Uploads::default();
+    let keyboard = caller.terminal.is_some();
+    let live = audit.live().clone();
+    let title = caller.terminal.clone().filter(|_| titled);
+    let title = title.map(|terminal| Title::new(terminal, live.clone()));
+    let mut supervisor = Supervisor::new(job, caller, title).map_err(AppError::Gateway)?;
+    let guard = Guard::prepare(job);
+    let mut network = network?.finish()?;
+    let prepared = job.prepared()?;
+    let interception = interception.map(Completing::finish).transpose()?;
+    let needy = rego.as_ref().is_some_and(Rules::looks_at_process);
+    let who = Who::new(job.witness()?, audit.clone(), needy).map_err(AppError::Gateway)?;
+    let rego = rego.map(Rego::start).transpose().map_err(AppError::Gateway)?.map(Arc::new);
+    let observer = job.observer()?.map(|observer| Sensing::new(observer, audit.clone()));
+    let sensing = observer.transpose().map_err(AppError::Gateway)?.map(Arc::new);
+    let context = context(policy, proxies, audit, who.clone(), uploads.clone(), interception, rego);
+    job.go(&network)?;
+    let attempts = std::mem::take(&mut network.proof);
+    let answering = who.clone();
+    tokio::spawn(async move { answering.serve().await });
+    if let Some(sensing) = sensing.clone() {
+        tokio::spawn(async move { sensing.serve().await });
+    }
+    let (queues, mut drops) = listen(network, &context).map_err(AppError::Gateway)?;
+    // The command's probe waits for our answers, so it is not executed before this is done. A
+    // job that is gone has failed for a reason that the machine may have to be asked about.
+    if prepared {
+        guard.confine(Remaining { keyboard })?;
+        *confined = true;
+    }
+    if let Some((door, run)) = door {
+        tokio::spawn(door.serve(run, live));
+    }
+    let end = tokio::select! {
+        end = supervisor.run() => end,
+        error = drops.serve() => Err(AppError::Gateway(error)),
+        error = proof::run(&attempts) => Err(error.into()),
+    };
+    // What the job said last may have come with its end.
+    queues.iter().for_each(|queue| queue.read_to_the_end());
+    drops.finish();
+    if let Some(sensing) = sensing {
+        sensing.finish();
+    }
+    let end = end.inspect_err(|_| supervisor.take_back_terminal())?;
+    tokio::select! {
+        () = uploads.drained(DRAIN) => {}
+        () = supervisor.signalled() => {}
+    }
+    who.finish();
+    Ok(end)
 }
 
 fn context(
@@ -150,13 +151,14 @@ fn context(
     who: Who,
     uploads: Uploads,
     interception: Option<Arc<Interception>>,
+    rego: Option<Arc<Rego>>,
 ) -> Context {
     let policy = Arc::new(policy);
     let own = vec![GATEWAY_V4.into(), GATEWAY_V6.into(), std::net::Ipv4Addr::LOCALHOST.into()];
     let dns = Arc::new(Dns::new(policy.clone(), own, HostFiles::default()));
     let dialer = Dialer::new(dns.clone(), proxies, policy.limits().connect_timeout);
     let budgets = Arc::default();
-    Context { policy, dns, dialer, audit, who, uploads, budgets, interception, rego: None }
+    Context { policy, dns, dialer, audit, who, uploads, budgets, interception, rego }
 }
 
 /// Serves every socket but the one of dropped packets, which is served to the very end.

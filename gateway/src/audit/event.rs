@@ -123,6 +123,15 @@ impl Kind {
 }
 
 impl Event {
+    /// Whether it tells of what nobody decided about: a program, a watched file, calls that were not seen.
+    pub fn is_observation(&self) -> bool {
+        match self.kind {
+            Kind::Exec | Kind::File => true,
+            Kind::Other => self.verdict == Outcome::Allow && self.count.is_some(),
+            _ => false,
+        }
+    }
+
     /// Octets that it takes while it waits, about.
     pub(super) fn size(&self) -> usize {
         let texts =
@@ -162,6 +171,24 @@ impl Event {
             bytes_up: None,
             bytes_down: None,
             duration: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_decided_about_is_an_observation() {
+        for kind in Kind::ALL {
+            for verdict in [Outcome::Allow, Outcome::Deny, Outcome::WouldDeny] {
+                let mut event = Event::new(verdict, kind);
+                assert_eq!(event.is_observation(), matches!(kind, Kind::Exec | Kind::File), "{kind:?}");
+                event.count = Some(7);
+                let was_missed = kind == Kind::Other && verdict == Outcome::Allow;
+                assert_eq!(event.is_observation(), matches!(kind, Kind::Exec | Kind::File) || was_missed);
+            }
         }
     }
 }

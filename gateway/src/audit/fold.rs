@@ -12,28 +12,17 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// Whether a line of this content is new and is to be printed; a repeat is counted.
-    pub(super) fn is_new(&mut self, line: &str) -> bool {
+    /// Whether a line that stands for so many times is new and is to be printed; a repeat is counted.
+    pub(super) fn is_new(&mut self, line: &str, times: u64) -> bool {
         match self.seen.get_mut(line) {
             Some(count) => {
-                *count += 1;
+                *count += times;
                 false
             }
             None => {
                 self.seen.insert(line.to_owned(), 0);
                 true
             }
-        }
-    }
-
-    /// Whether a line that stands for so many repeats is new and is to be printed; if not, they are counted.
-    pub(super) fn is_new_as(&mut self, line: &str, repeats: u64) -> bool {
-        match self.seen.get_mut(line) {
-            Some(count) => {
-                *count += repeats;
-                false
-            }
-            None => self.is_new(line),
         }
     }
 
@@ -57,14 +46,14 @@ mod tests {
     #[test]
     fn counts_repeats() {
         let mut fold = Fold::default();
-        assert!(fold.is_new("a"));
-        assert!(fold.is_new("b"));
-        assert!(!fold.is_new("a"));
-        assert!(!fold.is_new("a"));
-        assert!(!fold.is_new_as("b", 5));
-        assert!(fold.is_new_as("c", 5));
+        assert!(fold.is_new("a", 1));
+        assert!(fold.is_new("b", 1));
+        assert!(!fold.is_new("a", 1));
+        assert!(!fold.is_new("a", 1));
+        assert!(!fold.is_new("b", 5));
+        assert!(fold.is_new("c", 5));
         assert_eq!(fold.repeats(), [("a".to_owned(), 2), ("b".to_owned(), 5)]);
-        assert!(fold.is_new("a"));
+        assert!(fold.is_new("a", 1));
     }
 
     #[test]
@@ -72,7 +61,7 @@ mod tests {
         let mut fold = Fold::default();
         for number in 0..REMEMBERED {
             assert!(!fold.is_full());
-            fold.is_new(&number.to_string());
+            fold.is_new(&number.to_string(), 1);
         }
         assert!(fold.is_full());
     }

@@ -31,10 +31,10 @@ pub use sink::{FILE_COLUMNS, Format, LogError, Reports, Sinks};
 pub use text::chain;
 
 #[cfg(test)]
-pub(crate) use {json::line as json_line, text::line as text_line};
-
-#[cfg(test)]
-pub(crate) use json::Line;
+pub(crate) use {
+    json::{Line, line as json_line},
+    text::line as text_line,
+};
 
 /// How long the end of a run waits for the log to take a line.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -70,7 +70,7 @@ impl Pending {
     /// Notes that it is refused after all, or would be.
     pub fn denied(&mut self, denial: &Denial<'_>, detail: Option<String>, mode: Mode) {
         self.amend(|event| {
-            event.verdict = if mode == Mode::Monitor { Outcome::WouldDeny } else { Outcome::Deny };
+            event.verdict = Outcome::refused(mode);
             event.reason = Some(denial.reason);
             event.rule = denial.rule.map(|rule| rule.text().to_owned());
             event.detail = detail;

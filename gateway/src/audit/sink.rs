@@ -209,7 +209,7 @@ impl Sinks {
             self.tell_repeats();
         }
         let times = event.count.map(|count| format!(" ({count} times)")).unwrap_or_default();
-        if self.fold.is_new_as(&text::subject_of_repeats(event), event.count.unwrap_or(1)) {
+        if self.fold.is_new(&text::subject_of_repeats(event), event.count.unwrap_or(1)) {
             self.print(&format!("cijail-net: {}{times}", text::line(event)));
         }
     }

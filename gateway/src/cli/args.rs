@@ -229,7 +229,8 @@ pub(super) struct LearnArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Rules are compared, not the files' order or notes.
+Rules are compared, and the settings that say what is let through: mode, answers, resolvers and
+wildcard-names. The files' order and notes are not.
 
 Exit status: 0 if there is no difference, 1 if there is, 125 for errors.")]
 pub(super) struct DiffArgs {

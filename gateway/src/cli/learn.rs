@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use policy::learn::{LearnedRule, Need, learn};
-use policy::{Policy, PolicyBuilder, Rule};
+use policy::{Answers, Policy, PolicyBuilder, Rule};
 
 use super::args::{DiffArgs, LearnArgs};
 use super::sets::Library;
@@ -155,5 +155,38 @@ fn line(rule: &Rule) -> String {
 /// The settings that say what is let through.
 fn settings(policy: &Policy) -> Vec<String> {
     let dns = policy.dns();
-    vec![format!("mode {}", policy.mode()), format!("dns {:?} {:?}", dns.answers, dns.resolvers)]
+    let answers = match dns.answers {
+        Answers::Real => "real",
+        Answers::Synthetic => "synthetic",
+    };
+    let mut settings = vec![
+        format!("mode {}", policy.mode()),
+        format!("answers {answers}"),
+        format!("wildcard-names {}", policy.limits().wildcard_names),
+    ];
+    settings.extend(dns.resolvers.iter().map(|resolver| format!("resolver {resolver}")));
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_lines_of_their_own() {
+        let file = "mode = 'monitor'\n[limits]\nwildcard-names = 7\n\
+                    [dns]\nanswers = 'synthetic'\nresolvers = ['192.0.2.1', 'tls://192.0.2.2#dns.test']";
+        let mut builder = PolicyBuilder::new();
+        builder.add_file("p", file.as_bytes());
+        assert_eq!(
+            settings(&builder.build().unwrap()),
+            [
+                "mode monitor",
+                "answers synthetic",
+                "wildcard-names 7",
+                "resolver 192.0.2.1:53",
+                "resolver tls://192.0.2.2:853#dns.test"
+            ]
+        );
+    }
 }

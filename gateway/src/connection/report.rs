@@ -27,8 +27,7 @@ impl Report {
     ) -> Report {
         let (verdict, rule, denied) = match &judged.verdict {
             Ok(rule) => (Outcome::Allow, Some(rule.text()), None),
-            Err(denied) if mode == Mode::Monitor => (Outcome::WouldDeny, denied.rule, Some(denied)),
-            Err(denied) => (Outcome::Deny, denied.rule, Some(denied)),
+            Err(denied) => (Outcome::refused(mode), denied.rule, Some(denied)),
         };
         let mut event = Event::new(verdict, kind);
         event.name.clone_from(&judged.name);

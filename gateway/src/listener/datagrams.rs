@@ -18,12 +18,15 @@ use crate::rego::{Protocol, Question};
 use crate::relay::udp::{Flows, Pair, Sent};
 use crate::upstream::Destination;
 
-/// Handles what came on the sockets for UDP.
-pub struct Datagrams {
+/// Handles what came on a socket for UDP.
+pub struct Datagrams(Arc<Shared>);
+
+/// What all flows of a socket need.
+struct Shared {
     context: Context,
     raw: Arc<RawSender>,
     flows: Flows,
-    refusals: Arc<Mutex<Refusals>>,
+    refusals: Mutex<Refusals>,
 }
 
 /// What the policy makes of a flow.
@@ -37,18 +40,14 @@ struct Judged {
 struct Begun {
     pair: Pair,
     judged: Judged,
-    context: Context,
-    raw: Arc<RawSender>,
-    flows: Flows,
-    refusals: Arc<Mutex<Refusals>>,
+    shared: Arc<Shared>,
 }
 
 impl Datagrams {
     /// For one socket. Answers and refusals go out by `raw`; `flows` are those of all sockets.
     pub fn new(context: Context, raw: Arc<RawSender>, flows: Flows) -> Datagrams {
-        let refusals = Refusals::new(context.policy.limits().udp_idle_timeout);
-        let refusals = Arc::new(Mutex::new(refusals));
-        Datagrams { context, raw, flows, refusals }
+        let refusals = Mutex::new(Refusals::new(context.policy.limits().udp_idle_timeout));
+        Datagrams(Arc::new(Shared { context, raw, flows, refusals }))
     }
 }
 
@@ -56,28 +55,27 @@ impl OnDatagram for Datagrams {
     const LONGEST: usize = 65_535;
 
     fn handle(&self, _: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, payload: &[u8]) {
+        let Shared { context, flows, .. } = &*self.0;
         let pair = (datagram.peer, datagram.original_dst);
-        if self.flows.send(pair, payload) == Sent::Relayed {
+        if flows.send(pair, payload) == Sent::Relayed {
             return;
         }
-        let mut judged = judge(pair.1, &self.context);
-        let most = self.context.policy.limits().udp_flows;
-        let others_decide = self.context.rego.is_some() && judged.standing == Standing::Open;
-        if (judged.event.verdict != Outcome::Deny || others_decide) && self.flows.len() >= most {
+        let mut judged = judge(pair.1, context);
+        let most = context.policy.limits().udp_flows;
+        let others_decide = context.rego.is_some() && judged.standing == Standing::Open;
+        let begins = judged.event.verdict != Outcome::Deny || others_decide;
+        let is_full = flows.len() >= most;
+        if begins && is_full {
             judged.event.verdict = Outcome::Deny;
             judged.event.reason = Some(Reason::Limit);
             judged.event.detail = Some(format!("more than {most} UDP flows at once"));
-            judged.standing = Standing::Closed;
         }
-        let (context, raw, flows) = (self.context.clone(), self.raw.clone(), self.flows.clone());
-        let begun = Begun { pair, judged, context, raw, flows, refusals: self.refusals.clone() };
-        if begun.judged.event.verdict == Outcome::Deny
-            && !(others_decide && begun.judged.standing == Standing::Open)
-        {
+        let begun = Begun { pair, judged, shared: self.0.clone() };
+        if !begins || is_full {
             return begun.deny(None);
         }
-        let origin = self.context.who.sent(pair.0, pair.1);
-        self.flows.begin(pair, payload, self.context.uploads.begin());
+        let origin = context.who.sent(pair.0, pair.1);
+        flows.begin(pair, payload, context.uploads.begin());
         tokio::spawn(begun.run(origin));
     }
 }
@@ -85,39 +83,40 @@ impl OnDatagram for Datagrams {
 impl Begun {
     /// Refuses the flow, and records it once. Who is refused may end at once, so that is held back until it
     /// is known whose the flow is; `origin` is who has been asked already.
-    fn deny(mut self, origin: Option<Origin>) {
+    fn deny(self, origin: Option<Origin>) {
+        let Begun { pair, judged: Judged { mut event, .. }, shared } = self;
         let begins = {
-            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            refusals.begins(self.pair, Instant::now())
+            let mut refusals = shared.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            refusals.begins(pair, Instant::now())
         };
         if begins {
-            let origin = origin.or_else(|| self.context.who.sent(self.pair.0, self.pair.1));
-            self.judged.event.origin.clone_from(&origin);
-            self.context.audit.record(self.judged.event);
+            let origin = origin.or_else(|| shared.context.who.sent(pair.0, pair.1));
+            event.origin.clone_from(&origin);
+            shared.context.audit.record(event);
             if let Some(origin) = origin {
-                let (pair, raw) = (self.pair, self.raw);
                 tokio::spawn(async move {
                     origin.settled().await;
-                    refuse(pair, &raw);
+                    refuse(pair, &shared.raw);
                 });
                 return;
             }
         }
-        refuse(self.pair, &self.raw);
+        refuse(pair, &shared.raw);
     }
 
     async fn run(mut self, origin: Option<Origin>) {
         self.ask_others(origin.as_ref()).await;
         if self.judged.event.verdict == Outcome::Deny {
-            self.flows.forget(self.pair);
+            self.shared.flows.forget(self.pair);
             return self.deny(origin);
         }
-        let Begun { pair, judged: Judged { mut event, way, .. }, context, raw, flows, .. } = self;
+        let Begun { pair, judged: Judged { mut event, way, .. }, shared } = self;
+        let Shared { context, raw, flows, .. } = &*shared;
         event.origin = origin;
         let mut pending = Pending::new(&context.audit, event, Instant::now());
         let idle = context.policy.limits().udp_idle_timeout;
         let failure = match context.dialer.datagram_address(&way).await {
-            Ok(upstream) => match flows.run(pair, upstream, &raw, pending.counters(), idle).await {
+            Ok(upstream) => match flows.run(pair, upstream, raw, pending.counters(), idle).await {
                 Ok(()) => return,
                 Err(error) => (Reason::UpstreamFailed, error.to_string()),
             },
@@ -127,20 +126,21 @@ impl Begun {
             }
         };
         // The other side's refusal reaches the job as what it was.
-        refuse(pair, &raw);
+        refuse(pair, raw);
         pending.failed(failure.0, failure.1);
     }
 
     /// Asks the rules beside the policy's.
     async fn ask_others(&mut self, origin: Option<&Origin>) {
-        let Some(rego) = &self.context.rego else { return };
+        let context = &self.shared.context;
+        let Some(rego) = &context.rego else { return };
         let Judged { event, way, standing } = &mut self.judged;
         let destination = self.pair.1;
         let name = match &*way {
             Destination::Name { name, .. } => Some(name),
             Destination::Address(_) => None,
         };
-        let synthetic = self.context.dns.synthetic_name(destination.ip()).is_some();
+        let synthetic = context.dns.synthetic_name(destination.ip()).is_some();
         let question = Question {
             name: name.map(Name::to_string).or_else(|| event.name.clone()),
             address: (!synthetic).then(|| destination.ip()),
@@ -151,19 +151,19 @@ impl Begun {
         match overrule(*standing, advice) {
             None => {}
             Some(Verdict::Deny(denial)) => {
-                event.verdict = refused(self.context.policy.mode());
+                event.verdict = Outcome::refused(context.policy.mode());
                 event.reason = Some(denial.reason);
                 event.rule = denial.rule.map(|rule| rule.text().to_owned());
                 event.suggestion = None;
                 event.detail = detail;
             }
-            Some(Verdict::Allow(rule)) => match name.map_or(Ok(()), |name| self.context.dns.grant(name)) {
+            Some(Verdict::Allow(rule)) => match name.map_or(Ok(()), |name| context.dns.grant(name)) {
                 Ok(()) => {
                     event.verdict = Outcome::Allow;
                     event.rule = Some(rule.text().to_owned());
                     (event.reason, event.suggestion) = (None, None);
                 }
-                Err(too_many) => one_too_many(event, too_many, self.context.policy.mode()),
+                Err(too_many) => one_too_many(event, too_many, context.policy.mode()),
             },
         }
     }
@@ -171,7 +171,7 @@ impl Begun {
 
 fn one_too_many(event: &mut Event, too_many: TooManyNames, mode: Mode) {
     let TooManyNames { suggestion, detail } = too_many;
-    event.verdict = refused(mode);
+    event.verdict = Outcome::refused(mode);
     event.reason = Some(Reason::Limit);
     event.suggestion = Some(suggestion);
     event.detail = Some(detail);
@@ -224,15 +224,8 @@ fn judge(destination: SocketAddr, context: &Context) -> Judged {
         }
         None => (Destination::Address(destination), Standing::Closed),
     };
-    event.verdict = refused(policy.mode());
+    event.verdict = Outcome::refused(policy.mode());
     Judged { event, way, standing }
-}
-
-fn refused(mode: Mode) -> Outcome {
-    match mode {
-        Mode::Enforce => Outcome::Deny,
-        Mode::Monitor => Outcome::WouldDeny,
-    }
 }
 
 /// Tells the sender at once, as a host without that port would.

@@ -34,7 +34,7 @@ pub enum AskError {
     /// It answers whose it is, and root.
     #[error("the run is another user's, or too busy to answer")]
     Refused,
-    /// It takes too long, or the connection broke.
+    /// It takes too long, says too much, or the connection broke.
     #[error("asking the run what it does")]
     Io(#[from] io::Error),
     /// It is not understood.
@@ -91,8 +91,11 @@ fn read(socket: &mut Socket) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || text.len() > LONGEST {
+        if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
+        }
+        if text.len() > LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         socket.set_read_timeout(Some(left))?;
         match socket.read(&mut buffer)? {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::snapshot::{self, Connection, Denial, Row, Run, Snapshot};
-use crate::audit::{Event, Kind, Origin, Outcome, printable};
+use crate::audit::{Event, Origin, Outcome, printable};
 use crate::counters::Counters;
-use crate::report::destination::Destination;
+use crate::report::destination::{Destination, Room};
 use crate::report::traffic::Traffic;
 
 /// Destinations that are told apart, of those that were allowed at first and of the others alike.
@@ -23,8 +23,7 @@ pub(super) struct State {
     next: u64,
     /// What goes on, the oldest first. Bounded by the limits on connections and flows.
     open: BTreeMap<u64, Open>,
-    allowed: usize,
-    blocked: usize,
+    room: Room,
     destinations: BTreeMap<Destination, Traffic>,
     denials: VecDeque<Denied>,
     /// Octets of what has ended, and denials.
@@ -102,8 +101,7 @@ impl State {
 
     /// Adds what an event tells. What nobody decided about is not for here.
     pub(super) fn add(&mut self, event: &Event) {
-        let observed = event.kind == Kind::Other && event.verdict == Outcome::Allow;
-        if observed || matches!(event.kind, Kind::Exec | Kind::File) {
+        if event.is_observation() {
             return;
         }
         self.ended.bytes_up += event.bytes_up.unwrap_or(0);
@@ -115,13 +113,7 @@ impl State {
         if let Some(traffic) = self.destinations.get_mut(&destination) {
             return traffic.add(event);
         }
-        let count = if event.verdict == Outcome::Allow { &mut self.allowed } else { &mut self.blocked };
-        let destination = if *count < MOST_DESTINATIONS {
-            *count += 1;
-            destination
-        } else {
-            Destination::others()
-        };
+        let destination = self.room.take(destination, event, MOST_DESTINATIONS);
         self.destinations.entry(destination).or_insert_with(|| Traffic::new(event.at)).add(event);
     }
 

@@ -1,22 +1,28 @@
 //! A snapshot as a table for terminals. Pure.
 
+mod rates;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::snapshot::{Connection, Denial, Row, Snapshot};
 use crate::audit::{printable, shell_word};
 use crate::report::figures::{counted, elapsed, grouped, octets};
+use rates::Rates;
 
 /// Columns at least.
 const NARROWEST: usize = 40;
 /// Characters of a destination or a program that are shown in a column.
 const WIDEST_CELL: usize = 48;
 
+const CONNECTION: [&str; 6] = ["program", "destination", "kind", "up/down", "a second", "age"];
+const DENIAL: [&str; 6] = ["program", "destination", "kind", "count", "ago", "why"];
+const ROW: [&str; 5] = ["destination", "kind", "open", "allowed+denied", "up/down"];
+const RUN: [&str; 4] = ["pid", "session", "age", "command"];
+
 /// Lines of what a run does, none wider than so many columns. Octets a second are told if there is an earlier
 /// snapshot of the same run.
 pub fn table(now: &Snapshot, before: Option<&Snapshot>, columns: usize) -> Vec<String> {
-    let columns = columns.max(NARROWEST);
     let rates = Rates::between(before, now);
     let mut lines = head(now, &rates);
     let connections: Vec<Vec<String>> =
@@ -26,19 +32,35 @@ pub fn table(now: &Snapshot, before: Option<&Snapshot>, columns: usize) -> Vec<S
     section(&mut lines, "denied last", &DENIAL, denials, 0);
     let rows = now.destinations.iter().map(row_cells).collect();
     section(&mut lines, "destinations", &ROW, rows, now.destinations_left_out);
-    for line in &mut lines {
-        line.truncate(line.trim_end().len().min(columns));
-    }
+    fit(&mut lines, columns);
     lines
 }
 
-const CONNECTION: [&str; 6] = ["program", "destination", "kind", "up/down", "a second", "age"];
-const DENIAL: [&str; 6] = ["program", "destination", "kind", "count", "ago", "why"];
-const ROW: [&str; 5] = ["destination", "kind", "open", "allowed+denied", "up/down"];
+/// What `top` says of several runs, one a line.
+pub fn list(runs: &[Snapshot], columns: usize) -> Vec<String> {
+    let mut lines = vec![format!("{} are under way; name one:", counted(runs.len() as u64, "run"))];
+    let rows = runs.iter().map(|run| {
+        vec![
+            run.pid.to_string(),
+            harmless(&run.session).into_owned(),
+            age(run.age_ms),
+            command_line(&run.command),
+        ]
+    });
+    section(&mut lines, "", &RUN, rows.collect(), 0);
+    lines.retain(|line| !line.is_empty());
+    fit(&mut lines, columns);
+    lines
+}
+
+/// Ends each line where there is nothing more, or no more room. Lines are ASCII.
+fn fit(lines: &mut [String], columns: usize) {
+    for line in lines {
+        line.truncate(line.trim_end().len().min(columns.max(NARROWEST)));
+    }
+}
 
 fn head(now: &Snapshot, rates: &Rates) -> Vec<String> {
-    let command: Vec<String> =
-        now.command.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
     let mut figures = format!(
         "{} open of {}, {} up, {} down, {} denied",
         grouped(now.open),
@@ -62,7 +84,7 @@ fn head(now: &Snapshot, rates: &Rates) -> Vec<String> {
             age(now.age_ms),
             harmless(&now.session)
         ),
-        format!("  {}", command.join(" ")),
+        format!("  {}", command_line(&now.command)),
         format!("  {figures}"),
     ]
 }
@@ -94,7 +116,7 @@ fn denial_cells(denial: &Denial, now: &Snapshot) -> Vec<String> {
 }
 
 fn row_cells(row: &Row) -> Vec<String> {
-    let blocked = row.denied + row.would_deny;
+    let blocked = row.denied.saturating_add(row.would_deny);
     vec![
         destination(&row.host, row.port),
         harmless(&row.kind).into_owned(),
@@ -145,6 +167,11 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     if plain && !text.contains("##") { Cow::Borrowed(text) } else { printable(text) }
 }
 
+fn command_line(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
+    words.join(" ")
+}
+
 fn program(exe: Option<&str>, pid: Option<u32>) -> String {
     let name = exe.map(harmless);
     let name = name.as_deref().map(|exe| exe.rsplit('/').next().unwrap_or(exe));
@@ -177,59 +204,6 @@ fn since(started: &str, age_ms: u64, at: &str) -> String {
     let from_start = times.and_then(|(started, at)| at.duration_since(started).ok());
     let passed = from_start.map(|passed| Duration::from_millis(age_ms).saturating_sub(passed));
     passed.map(elapsed).unwrap_or_default()
-}
-
-/// Octets a second between two snapshots.
-#[derive(Default)]
-struct Rates<'a> {
-    seconds: f64,
-    all: Option<(u64, u64)>,
-    before: HashMap<u64, &'a Connection>,
-}
-
-impl<'a> Rates<'a> {
-    fn between(before: Option<&'a Snapshot>, now: &Snapshot) -> Rates<'a> {
-        let Some(before) = before.filter(|before| before.session == now.session) else {
-            return Rates::default();
-        };
-        let seconds = now.age_ms.saturating_sub(before.age_ms) as f64 / 1000.0;
-        if seconds <= 0.0 {
-            return Rates::default();
-        }
-        let mut rates = Rates { seconds, ..Rates::default() };
-        let all =
-            (now.bytes_up.saturating_sub(before.bytes_up), now.bytes_down.saturating_sub(before.bytes_down));
-        rates.all = Some(rates.rate(all));
-        rates.before = before.connections.iter().map(|connection| (connection.id, connection)).collect();
-        rates
-    }
-
-    /// What was not there before, or not shown, has none yet.
-    fn of(&self, connection: &Connection) -> Option<(u64, u64)> {
-        let before = self.before.get(&connection.id)?;
-        let (up, down) = (before.bytes_up, before.bytes_down);
-        Some(self.rate((connection.bytes_up.saturating_sub(up), connection.bytes_down.saturating_sub(down))))
-    }
-
-    fn rate(&self, (up, down): (u64, u64)) -> (u64, u64) {
-        ((up as f64 / self.seconds) as u64, (down as f64 / self.seconds) as u64)
-    }
-}
-
-/// What `top` says of several runs, one a line.
-pub fn list(runs: &[Snapshot], columns: usize) -> Vec<String> {
-    let mut lines = vec![format!("{} are under way; name one:", counted(runs.len() as u64, "run"))];
-    let rows = runs.iter().map(|run| {
-        let command: Vec<String> =
-            run.command.iter().map(|word| shell_word(&harmless(word)).into_owned()).collect();
-        vec![run.pid.to_string(), harmless(&run.session).into_owned(), age(run.age_ms), command.join(" ")]
-    });
-    section(&mut lines, "", &["pid", "session", "age", "command"], rows.collect(), 0);
-    lines.retain(|line| !line.is_empty());
-    for line in &mut lines {
-        line.truncate(line.trim_end().len().min(columns.max(NARROWEST)));
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -94,15 +94,15 @@ impl Question {
                 input.insert(key.into(), text.as_str().into());
             }
         }
-        if let Some(address) = self.address {
-            input.insert("address".into(), address.to_canonical().to_string().into());
+        let address = self.address.map(|address| address.to_canonical().to_string());
+        if let Some(address) = &address {
+            input.insert("address".into(), address.as_str().into());
         }
         if let Some(port) = self.port {
             input.insert("port".into(), port.into());
         }
         let transport = if matches!(self.protocol, Protocol::Udp | Protocol::Dns) { "udp" } else { "tcp" };
         let port = self.port.or((self.protocol == Protocol::Dns).then_some(53));
-        let address = self.address.map(|address| address.to_canonical().to_string());
         let sni = self.name.as_deref().filter(|_| self.protocol == Protocol::Tls);
         input.insert("proto".into(), transport.into());
         input.insert("daddr".into(), address.unwrap_or_default().into());

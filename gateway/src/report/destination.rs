@@ -1,6 +1,7 @@
 //! Whom something was for. Pure.
 
-use crate::audit::{Event, Kind, printable};
+use super::OTHERS;
+use crate::audit::{Event, Kind, Outcome, printable};
 
 /// Whom something was for, all of it made harmless to show.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +27,7 @@ impl Destination {
 
     /// What stands for destinations that are not told apart.
     pub(crate) fn others() -> Destination {
-        Destination { host: "and others".to_owned(), port: None, kind: "other" }
+        Destination { host: OTHERS.to_owned(), port: None, kind: "other" }
     }
 
     /// `host:port`, with brackets around an IPv6 address.
@@ -36,5 +37,25 @@ impl Destination {
             Some(port) => format!("{}:{port}", self.host),
             None => self.host.clone(),
         }
+    }
+}
+
+/// How many destinations are told apart, of those that were allowed at first and of the others: a flood of
+/// denials leaves room for what data went to.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    allowed: usize,
+    blocked: usize,
+}
+
+impl Room {
+    /// The destination of an event that is the first there, or what stands for all beyond so many of either sort.
+    pub(crate) fn take(&mut self, destination: Destination, event: &Event, most: usize) -> Destination {
+        let taken = if event.verdict == Outcome::Allow { &mut self.allowed } else { &mut self.blocked };
+        if *taken >= most {
+            return Destination::others();
+        }
+        *taken += 1;
+        destination
     }
 }

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::Summary;
 use super::destination::Destination;
 use super::ledger::Activity;
 use super::observed::{ExecutedRow, FileRow};
 use super::program::Who;
 use super::traffic::Traffic;
+use super::{OTHERS, Summary};
 
 /// What a run talked to.
 #[derive(Serialize)]
@@ -136,7 +136,7 @@ fn program<'a>(who: &'a Who, activity: &'a Activity, rows: &[(&'a Destination, &
     let (exe, parents) = match who {
         Who::Program { exe, parents } => (Some(exe.as_str()), parents.as_slice()),
         Who::Unknown => (None, [].as_slice()),
-        Who::Others => (Some("and others"), [].as_slice()),
+        Who::Others => (Some(OTHERS), [].as_slice()),
     };
     let destinations = rows.iter().map(|(to, traffic)| row(to, traffic)).collect();
     Program { exe, parents, pid: activity.pid, args: &activity.args, destinations }

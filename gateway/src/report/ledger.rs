@@ -2,23 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::destination::Destination;
+use super::destination::{Destination, Room};
 use super::program::Who;
 use super::traffic::Traffic;
-use crate::audit::{Event, Outcome};
+use crate::audit::Event;
 
 /// Programs that are told apart; what comes after them is one.
 const MOST_PROGRAMS: usize = 1_000;
-/// Destinations of programs that are told apart, of those that were allowed at first and of the others
-/// alike: a flood of denials leaves room for what data went to.
+/// Destinations of programs that are told apart, of those that were allowed at first and of the others alike.
 const MOST_DESTINATIONS: usize = 5_000;
 
 /// Programs, and what each talked to.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     programs: BTreeMap<Who, Activity>,
-    allowed: usize,
-    blocked: usize,
+    room: Room,
 }
 
 /// What one program did.
@@ -44,13 +42,7 @@ impl Ledger {
         if let Some(traffic) = activity.destinations.get_mut(&destination) {
             return traffic.add(event);
         }
-        let count = if event.verdict == Outcome::Allow { &mut self.allowed } else { &mut self.blocked };
-        let destination = if *count < MOST_DESTINATIONS {
-            *count += 1;
-            destination
-        } else {
-            Destination::others()
-        };
+        let destination = self.room.take(destination, event, MOST_DESTINATIONS);
         activity.destinations.entry(destination).or_insert_with(|| Traffic::new(event.at)).add(event);
     }
 

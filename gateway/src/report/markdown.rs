@@ -9,7 +9,8 @@ const MOST: usize = 400;
 
 pub(super) fn report(summary: &Summary) -> String {
     let excerpt = Excerpt::of(summary, MOST);
-    let mut text = format!("### cijail-net: {}\n\n{}\n", summary.headline(), summary.ending());
+    let headline = summary.headline(&summary.rows());
+    let mut text = format!("### cijail-net: {headline}\n\n{}\n", summary.ending());
     for program in &excerpt.programs {
         text.push_str(&table(summary, program));
     }

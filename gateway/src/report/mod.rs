@@ -27,15 +27,17 @@ use policy::{Mode, Policy};
 use crate::audit::{Event, printable};
 use destination::Destination;
 use ledger::Ledger;
+use observed::Observed;
 use timeline::Timeline;
 use traffic::Traffic;
-
-use observed::Observed;
 
 pub use annotations::annotations;
 pub use baseline::Baseline;
 #[cfg(test)]
 pub(crate) use json::Report as JsonReport;
+
+/// What stands for programs, destinations and files that are not told apart.
+const OTHERS: &str = "and others";
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -100,8 +102,8 @@ impl Summary {
 
     /// Adds what an event tells.
     pub fn add(&mut self, event: &Event) {
-        if self.observed.add(event) {
-            return;
+        if event.is_observation() {
+            return self.observed.add(event);
         }
         if let Some(rule) = &event.rule
             && !self.used.contains(rule)
@@ -145,9 +147,8 @@ impl Summary {
         })
     }
 
-    /// How many destinations, and of how many something was blocked, in words.
-    fn headline(&self) -> String {
-        let rows = self.rows();
+    /// How many destinations there are in these rows, and of how many something was blocked, in words.
+    fn headline(&self, rows: &[(&Destination, Traffic)]) -> String {
         let blocked = rows.iter().filter(|(_, traffic)| traffic.blocked() > 0).count();
         let what = match self.mode {
             Mode::Enforce => "blocked",

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::OTHERS;
 use crate::audit::{Event, Kind, ending, printable};
 
 /// Programs and uses of files that are told apart; what comes after them is counted as one each.
 const MOST: usize = 10_000;
-const OTHERS: &str = "and others";
 /// Rows that people are shown of each kind.
 pub(super) const SHOWN: usize = 200;
 
@@ -64,8 +64,8 @@ pub(super) struct FileRow<'a> {
 }
 
 impl Observed {
-    /// Adds what an event tells; `false` if it is about something else.
-    pub(super) fn add(&mut self, event: &Event) -> bool {
+    /// Adds what an observation tells.
+    pub(super) fn add(&mut self, event: &Event) {
         let times = event.count.unwrap_or(1);
         let path = || printable(event.path.as_deref().unwrap_or("?")).into_owned();
         match event.kind {
@@ -83,10 +83,8 @@ impl Observed {
                 let others = || Use { path: OTHERS.to_owned(), access: "?", exe: "?".to_owned() };
                 *entry(&mut self.files, used, others) += times;
             }
-            Kind::Other if event.count.is_some() => self.missed += times,
-            _ => return false,
+            _ => self.missed += times,
         }
-        true
     }
 
     /// The programs, those that ran most first.
@@ -202,16 +200,15 @@ mod tests {
         let mut observed = Observed::default();
         let mut read = event(Kind::File, "/home/me/.npmrc\n");
         read.access = Some("read");
-        assert!(observed.add(&read));
+        observed.add(&read);
         read.count = Some(41);
-        assert!(observed.add(&read));
+        observed.add(&read);
         for _ in 0..3 {
-            assert!(observed.add(&event(Kind::Exec, "/bin/true")));
+            observed.add(&event(Kind::Exec, "/bin/true"));
         }
         let mut failed = event(Kind::Exec, "/bin/false");
         failed.detail = Some("refused".to_owned());
-        assert!(observed.add(&failed));
-        assert!(!observed.add(&Event::new(Outcome::Deny, Kind::Other)));
+        observed.add(&failed);
         observed
     }
 
@@ -253,7 +250,7 @@ mod tests {
         let mut observed = Observed::default();
         let mut missed = Event::new(Outcome::Allow, Kind::Other);
         missed.count = Some(7);
-        assert!(observed.add(&missed));
+        observed.add(&missed);
         assert_eq!(observed.text(), ["  calls that were not seen: 7"]);
         assert!(observed.markdown(str::to_owned).contains("not seen: 7"));
     }

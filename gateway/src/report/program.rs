@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::OTHERS;
 use crate::audit::{Event, printable};
 
 /// Characters of a file's path, and of its name alone, that are shown.
@@ -43,7 +44,7 @@ impl Who {
         match self {
             Who::Program { exe, .. } => plain(exe, PATH),
             Who::Unknown => "an unknown program".to_owned(),
-            Who::Others => "and others".to_owned(),
+            Who::Others => OTHERS.to_owned(),
         }
     }
 

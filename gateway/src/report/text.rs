@@ -28,7 +28,7 @@ pub(super) fn report(summary: &Summary, columns: usize) -> String {
         excerpt.programs.iter().flat_map(|program| cells(summary, program)).collect();
     let widths = widths(&rows, columns);
     let mut lines = Lines { columns, text: String::new() };
-    lines.push(&format!("cijail-net: {}", summary.headline()));
+    lines.push(&format!("cijail-net: {}", summary.headline(&summary.rows())));
     lines.push(&format!("  {}", summary.ending()));
     if !rows.is_empty() {
         lines.row(&HEAD.map(str::to_owned), &widths);

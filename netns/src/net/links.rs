@@ -162,8 +162,8 @@ fn silence(netlink: &mut Netlink, index: u32, family: Family) {
     netlink.add("silencing a link", 0, RouteNetlinkMessage::SetLink(message));
 }
 
-/// Lets TCP hand the other end up to half a mebibyte at once (Documentation/networking/segmentation-offloads.rst,
-/// `gso_max_size`). IPv6 takes it since Linux 5.19, IPv4 since 6.3; before, 64 KiB go at once.
+/// Lets TCP hand the other end up to half a mebibyte at once (ip-link(8), `gso_max_size` for IPv6 and
+/// `gso_ipv4_max_size`: "BIG TCP"). The kernel takes more than 64 KiB since Linux 5.19, for IPv4 since 6.3.
 fn enlarge(netlink: &mut Netlink, index: u32) {
     let mut message = LinkMessage::default();
     message.header.index = index;

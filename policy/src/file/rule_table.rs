@@ -22,6 +22,15 @@ struct Parts {
     paths: Vec<String>,
 }
 
+/// The keys of one table that not every rule takes.
+struct Special<'v, 't> {
+    /// Absent if it is `false`.
+    allow_private: Option<&'v Value<'t>>,
+    max_names: Option<&'v Value<'t>>,
+    max_upload: Option<&'v Value<'t>>,
+    client_cert: Option<&'v Value<'t>>,
+}
+
 impl<'t> Reader<'_, 't> {
     pub(super) fn rule_tables(&mut self, value: &Value<'t>) {
         let DeValue::Array(tables) = value.get_ref() else {
@@ -49,13 +58,16 @@ impl<'t> Reader<'_, 't> {
         };
         let effect = table.get("effect").map_or(Effect::Allow, |value| self.effect(value));
         let note: Option<Arc<str>> = table.get("note").and_then(|value| self.string(value)).map(Arc::from);
-        let private = table.get("allow-private").filter(|value| self.boolean(value));
-        let max_names = table.get("max-names");
-        let most = max_names.and_then(|value| self.number(value, WILDCARD_NAMES));
-        let max_upload = table.get("max-upload");
-        let upload = max_upload.and_then(|value| self.size(value));
-        let client_cert = table.get("client-cert");
-        let identity: Option<Arc<str>> = client_cert.and_then(|value| self.string(value)).map(Arc::from);
+        let special = Special {
+            allow_private: table.get("allow-private").filter(|value| self.boolean(value)),
+            max_names: table.get("max-names"),
+            max_upload: table.get("max-upload"),
+            client_cert: table.get("client-cert"),
+        };
+        let most = special.max_names.and_then(|value| self.number(value, WILDCARD_NAMES));
+        let upload = special.max_upload.and_then(|value| self.size(value));
+        let identity: Option<Arc<str>> =
+            special.client_cert.and_then(|value| self.string(value)).map(Arc::from);
         if self.draft.errors.len() > before {
             return;
         }
@@ -69,29 +81,12 @@ impl<'t> Reader<'_, 't> {
             match Rule::parse(&text, effect, origin.clone()) {
                 Err(error) => self.error(host.span(), error.kind.to_string(), Some(&text)),
                 Ok(rule) => {
-                    let is_host = matches!(rule.subject(), Subject::Host { .. });
-                    if let Some(value) = private.filter(|_| effect == Effect::Deny || !is_host) {
-                        let message = "allow-private is for allow rules of host names: remove it";
-                        return self.error(value.span(), message.into(), Some(rule.text()));
-                    }
-                    if let Some(value) = max_names.filter(|_| !takes_max_names(&rule)) {
-                        let message = "max-names is for allow rules with a wildcard: remove it";
-                        return self.error(value.span(), message.into(), Some(rule.text()));
-                    }
-                    let is_url = effect == Effect::Allow && rule.scheme().is_some();
-                    if let Some(value) = max_upload.filter(|_| !is_url) {
-                        let message = "max-upload is for allow rules of URLs: add scheme = \"https\"";
-                        return self.error(value.span(), message.into(), Some(rule.text()));
-                    }
-                    if let Some(value) =
-                        client_cert.filter(|_| !is_url || rule.scheme() != Some(Scheme::Https))
-                    {
-                        let message = "client-cert is for allow rules of https URLs: add scheme = \"https\"";
+                    if let Some((value, message)) = special.misplaced(&rule) {
                         return self.error(value.span(), message.into(), Some(rule.text()));
                     }
                     let rule = rule.with_note(note.clone()).with_max_names(most);
                     let rule = rule.with_max_upload(upload).with_client_cert(identity.clone());
-                    self.draft.push(rule.with_allow_private(private.is_some()));
+                    self.draft.push(rule.with_allow_private(special.allow_private.is_some()));
                 }
             }
         }
@@ -170,10 +165,43 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// An empty list reads as "nothing" to some and as "anything" to others.
-    fn not_empty(&mut self, value: &Value<'t>, is_empty: bool) {
+    pub(super) fn not_empty(&mut self, value: &Value<'t>, is_empty: bool) {
         if is_empty {
             self.error(value.span(), "the list is empty: remove the key, or add an entry".into(), None);
         }
+    }
+}
+
+impl<'v, 't> Special<'v, 't> {
+    /// A key that this rule does not take, and what to do about it.
+    fn misplaced(&self, rule: &Rule) -> Option<(&'v Value<'t>, &'static str)> {
+        let allows = rule.effect() == Effect::Allow;
+        let is_host = matches!(rule.subject(), Subject::Host { .. });
+        let scheme = rule.scheme().filter(|_| allows);
+        [
+            (
+                self.allow_private,
+                allows && is_host,
+                "allow-private is for allow rules of host names: remove it",
+            ),
+            (
+                self.max_names,
+                takes_max_names(rule),
+                "max-names is for allow rules with a wildcard: remove it",
+            ),
+            (
+                self.max_upload,
+                scheme.is_some(),
+                "max-upload is for allow rules of URLs: add scheme = \"https\"",
+            ),
+            (
+                self.client_cert,
+                scheme == Some(Scheme::Https),
+                "client-cert is for allow rules of https URLs: add scheme = \"https\"",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(key, is_taken, message)| Some((key.filter(|_| !is_taken)?, message)))
     }
 }
 

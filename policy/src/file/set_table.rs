@@ -102,6 +102,7 @@ impl<'t> Reader<'_, 't> {
         let mut keys = None;
         if let Some(value) = table.get("keys") {
             let Some(entries) = self.array(value) else { return Set::default() };
+            self.not_empty(value, entries.is_empty());
             keys = Some(entries.iter().filter_map(|entry| self.string(entry)).collect::<Vec<_>>());
         }
         match (self.read)(SetFile::Path(path)) {

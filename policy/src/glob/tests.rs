@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::name::width;
 use super::*;
 
 fn glob(text: &str) -> Glob {

@@ -204,6 +204,12 @@ fn mistakes_have_the_place_where_they_are() {
 }
 
 #[test]
+fn a_document_without_keys_is_a_mistake() {
+    let file = "deny = ['@gh']\n[sets]\ngh = { file = 'meta.json', keys = [] }";
+    assert_eq!(errors(file, &[]), ["p.toml:3:35: the list is empty: remove the key, or add an entry"]);
+}
+
+#[test]
 fn names_that_are_no_sets() {
     assert_eq!(
         errors("", &["gihub"]),

@@ -8,7 +8,8 @@ use netns::job::Uid;
 
 use super::args::TopArgs;
 use super::{Failure, answer, say};
-use crate::audit::{FILE_COLUMNS, printable};
+use crate::audit::printable;
+use crate::connection::chain;
 use crate::exit;
 use crate::live::ask::{AskError, ask, names};
 use crate::live::name::RunName;
@@ -17,6 +18,8 @@ use crate::live::table::{list, table};
 
 /// Runs that are asked to find those that may be meant.
 const MOST: usize = 100;
+/// Columns where no terminal says how many there are.
+const COLUMNS: usize = 120;
 
 /// A run that cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -96,12 +99,8 @@ fn find(args: &TopArgs) -> Result<Found, TopError> {
     })))
 }
 
-fn chain(error: &AskError) -> String {
-    crate::connection::chain(error)
-}
-
 fn columns() -> usize {
-    netns::terminal_columns(io::stdout()).map_or(FILE_COLUMNS.max(120), usize::from)
+    netns::terminal_columns(io::stdout()).map_or(COLUMNS, usize::from)
 }
 
 fn lines(lines: &[String]) -> String {

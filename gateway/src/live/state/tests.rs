@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 use policy::{Mode, Reason};
 
 use super::*;
+use crate::audit::Kind;
 
 fn event(verdict: Outcome, kind: Kind, name: &str) -> Event {
     let mut event = Event::new(verdict, kind);
@@ -104,7 +105,9 @@ fn floods_are_bounded() {
 fn what_nobody_decided_about_is_left_out() {
     let mut state = State::default();
     state.add(&event(Outcome::Allow, Kind::Exec, "x"));
-    state.add(&event(Outcome::Allow, Kind::Other, "x"));
+    let mut missed = event(Outcome::Allow, Kind::Other, "x");
+    missed.count = Some(7);
+    state.add(&missed);
     // Nor is a question for a name that was then talked to.
     state.add(&event(Outcome::Allow, Kind::Dns, "a.test"));
     state.add(&event(Outcome::Allow, Kind::Tls, "a.test"));

@@ -64,6 +64,7 @@ fn no_line_is_too_wide_or_obeyed_by_a_terminal() {
     }
     (denial.reason, denial.suggestion) = (Some(text.clone()), Some(text.clone()));
     hostile.destinations[0].host = text.clone();
+    (hostile.destinations[0].denied, hostile.destinations[0].would_deny) = (u64::MAX, u64::MAX);
     hostile.destinations[0].kind = text;
     for columns in [0, 41, 80, 1000] {
         for line in table(&hostile, Some(&snapshot(0, 0)), columns)

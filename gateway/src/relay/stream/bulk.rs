@@ -53,8 +53,7 @@ pub(super) async fn splice(
             }
         }
         moved.now();
-        if pace.moved(length as u64, Instant::now()) == Change::Batches && set_low_water(from, BATCH).is_err()
-        {
+        if pace.moved(length as u64, Instant::now()) && set_low_water(from, BATCH).is_err() {
             pace.unfilled(Instant::now());
         }
     }
@@ -84,30 +83,23 @@ struct Pace {
     needed: u32,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Change {
-    None,
-    /// From here on the stream is to be taken in batches.
-    Batches,
-}
-
 impl Pace {
     fn new(now: Instant) -> Pace {
         Pace { batches: false, window: now, octets: 0, streak: 0, needed: *STREAKS.start() }
     }
 
-    /// So much has gone on.
-    fn moved(&mut self, octets: u64, now: Instant) -> Change {
+    /// So much has gone on; whether the stream is to be taken in batches from here on, and was not before.
+    fn moved(&mut self, octets: u64, now: Instant) -> bool {
         self.octets += octets;
         let elapsed = now - self.window;
         if self.batches || elapsed < WINDOW {
-            return Change::None;
+            return false;
         }
         let fast = u128::from(self.octets) * WINDOW.as_nanos() >= u128::from(FAST) * elapsed.as_nanos();
         self.begin(now);
         self.streak = if fast { self.streak + 1 } else { 0 };
         self.batches = self.streak >= self.needed;
-        if self.batches { Change::Batches } else { Change::None }
+        self.batches
     }
 
     /// A batch did not fill: the stream pauses, or has slowed down. One that does so often, as
@@ -137,21 +129,21 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         for ms in 1..100 {
-            assert_eq!(pace.moved(FAST - 1, start + ms * MS), Change::None, "{ms}");
+            assert!(!pace.moved(FAST - 1, start + ms * MS), "{ms}");
         }
-        assert_eq!(pace.moved(FAST, start + 100 * MS), Change::None);
-        assert_eq!(pace.moved(FAST, start + 101 * MS), Change::Batches);
-        assert_eq!(pace.moved(FAST, start + 102 * MS), Change::None);
+        assert!(!pace.moved(FAST, start + 100 * MS));
+        assert!(pace.moved(FAST, start + 101 * MS));
+        assert!(!pace.moved(FAST, start + 102 * MS));
     }
 
     #[test]
     fn a_pause_breaks_the_streak() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        assert_eq!(pace.moved(FAST, start + MS), Change::None);
-        assert_eq!(pace.moved(FAST, start + 3 * MS), Change::None);
-        assert_eq!(pace.moved(FAST, start + 4 * MS), Change::None);
-        assert_eq!(pace.moved(FAST, start + 5 * MS), Change::Batches);
+        assert!(!pace.moved(FAST, start + MS));
+        assert!(!pace.moved(FAST, start + 3 * MS));
+        assert!(!pace.moved(FAST, start + 4 * MS));
+        assert!(pace.moved(FAST, start + 5 * MS));
     }
 
     #[test]
@@ -160,9 +152,9 @@ mod tests {
         let mut pace = Pace::new(start);
         for round in 0..10 {
             let start = start + round * 4 * MS;
-            assert_eq!(pace.moved(FAST, start + MS), Change::None);
-            assert_eq!(pace.moved(FAST, start + 2 * MS), Change::Batches);
-            assert_eq!(pace.moved(WORTH, start + 3 * MS), Change::None);
+            assert!(!pace.moved(FAST, start + MS));
+            assert!(pace.moved(FAST, start + 2 * MS));
+            assert!(!pace.moved(WORTH, start + 3 * MS));
             pace.unfilled(start + 4 * MS);
             assert_eq!(pace.needed, *STREAKS.start());
         }
@@ -180,7 +172,7 @@ mod tests {
                     pace.unfilled(start + ms * MS);
                 }
                 pace.moved(0, start + ms * MS);
-            } else if pace.moved(FAST, start + ms * MS) == Change::Batches {
+            } else if pace.moved(FAST, start + ms * MS) {
                 batches += 1;
             }
         }

@@ -1,6 +1,6 @@
 //! The graph from the process tree to destinations, drawn as SVG. Pure.
 
-use super::head::blocked_word;
+use super::blocked_word;
 use super::layout::{Edge, Layout, Place};
 use super::markup::Markup;
 use super::tree::Row;
@@ -20,8 +20,9 @@ const RIGHT: usize = 690;
 /// Of a character at twelve pixels, in any common fixed-width font.
 const CHARACTER: f64 = 7.25;
 
-pub(super) fn add(page: &mut Markup, summary: &Summary, excerpt: &Excerpt<'_>) {
-    let layout = Layout::of(excerpt, summary.rows().len());
+/// The graph of a run with so many destinations in all.
+pub(super) fn add(page: &mut Markup, summary: &Summary, destinations: usize, excerpt: &Excerpt<'_>) {
+    let layout = Layout::of(excerpt, destinations);
     if layout.edges.is_empty() {
         return;
     }

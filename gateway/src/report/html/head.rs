@@ -2,12 +2,12 @@
 
 use policy::Mode;
 
+use super::blocked_word;
 use super::markup::Markup;
 use crate::report::figures::{counted, elapsed, grouped, octets};
 use crate::report::{Destination, Summary, Traffic};
 
-pub(super) fn add(page: &mut Markup, summary: &Summary) {
-    let rows = summary.rows();
+pub(super) fn add(page: &mut Markup, summary: &Summary, rows: &[(&Destination, Traffic)]) {
     let blocked = rows.iter().filter(|(_, traffic)| traffic.blocked() > 0).count();
     let failed = summary.end.is_some_and(|end| end.command.is_none());
     let class = match (failed, blocked) {
@@ -23,7 +23,7 @@ pub(super) fn add(page: &mut Markup, summary: &Summary) {
             title.text(sentence(summary, rows.len(), blocked, failed));
         });
         header.literal("<dl class=\"facts\">");
-        for (name, value) in facts(summary, &rows) {
+        for (name, value) in facts(summary, rows) {
             header.element("div", &[], |fact| {
                 fact.leaf("dt", &[], name).leaf("dd", &[], value);
             });
@@ -77,12 +77,4 @@ fn facts(summary: &Summary, rows: &[(&Destination, Traffic)]) -> Vec<(&'static s
     facts.push(("Sent", octets(sum(|traffic| traffic.bytes_up))));
     facts.push(("Received", octets(sum(|traffic| traffic.bytes_down))));
     facts
-}
-
-/// What a verdict other than allowed is called.
-pub(super) fn blocked_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "Blocked",
-        Mode::Monitor => "Would be blocked",
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::tree::{self, Row};
 use crate::report::excerpt::Excerpt;
+use crate::report::figures::counted;
 use crate::report::{Destination, Traffic};
 
 /// Programs and destinations that are drawn: more cannot be told apart.
@@ -56,7 +57,8 @@ impl Layout {
         if rest > 0 {
             let is_blocked =
                 links.iter().any(|(_, to, traffic)| !order.contains_key(to) && traffic.blocked() > 0);
-            places.push(Place { label: format!("{rest} more destinations"), is_blocked, ..Place::default() });
+            let label = counted(rest as u64, "more destination");
+            places.push(Place { label, is_blocked, ..Place::default() });
         }
         let mut edges: BTreeMap<(usize, usize), Edge> = BTreeMap::new();
         for (row, to, traffic) in links {

@@ -14,6 +14,7 @@ mod tree;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use policy::Mode;
 
 use super::Summary;
 use super::excerpt::Excerpt;
@@ -30,6 +31,7 @@ const MOST: usize = 1_000;
 const MOST_OCTETS: usize = 1_500_000;
 
 pub(super) fn report(summary: &Summary) -> String {
+    let rows = summary.rows();
     let excerpt = Excerpt::of(summary, MOST);
     let mut page = Markup::default();
     page.literal("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
@@ -39,13 +41,13 @@ pub(super) fn report(summary: &Summary) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n",
     );
-    page.leaf("title", &[], format_args!("cijail-net: {}", summary.headline()));
+    page.leaf("title", &[], format_args!("cijail-net: {}", summary.headline(&rows)));
     page.literal("\n<style>").literal(STYLE).literal("</style>\n</head>\n<body>\n");
-    head::add(&mut page, summary);
+    head::add(&mut page, summary, &rows);
     page.literal("<main>\n");
     timeline::add(&mut page, summary);
-    graph::add(&mut page, summary, &excerpt);
-    tables::denials(&mut page, summary);
+    graph::add(&mut page, summary, rows.len(), &excerpt);
+    tables::denials(&mut page, summary, &rows);
     tables::programs(&mut page, summary, &excerpt);
     observed::add(&mut page, summary);
     tables::unused(&mut page, summary);
@@ -61,6 +63,14 @@ fn policy() -> String {
         digest(STYLE),
         digest(SCRIPT)
     )
+}
+
+/// What a verdict other than allowed is called.
+fn blocked_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "Blocked",
+        Mode::Monitor => "Would be blocked",
+    }
 }
 
 /// A sign and a word: colour tells nothing that they do not.

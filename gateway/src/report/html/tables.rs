@@ -1,9 +1,7 @@
 //! What was blocked and would allow it, destinations by program, rules that were never used. Pure.
 
-use policy::Mode;
-
 use super::markup::Markup;
-use super::{MOST_OCTETS, verdict};
+use super::{MOST_OCTETS, blocked_word, verdict};
 use crate::audit::shell_word;
 use crate::report::excerpt::{Excerpt, Shown};
 use crate::report::figures::{grouped, octets};
@@ -13,16 +11,12 @@ use crate::report::{Destination, Summary, Traffic};
 const MOST_BLOCKED: usize = 300;
 
 /// Blocked destinations, whichever programs wanted them.
-pub(super) fn denials(page: &mut Markup, summary: &Summary) {
-    let mut rows = summary.rows();
-    rows.retain(|(_, traffic)| traffic.blocked() > 0);
+pub(super) fn denials(page: &mut Markup, summary: &Summary, rows: &[(&Destination, Traffic)]) {
+    let rows: Vec<_> = rows.iter().filter(|(_, traffic)| traffic.blocked() > 0).collect();
     if rows.is_empty() {
         return;
     }
-    let title = match summary.mode {
-        Mode::Enforce => "Blocked",
-        Mode::Monitor => "Would be blocked",
-    };
+    let title = blocked_word(summary.mode);
     page.literal("<section aria-labelledby=\"blocked\">\n").leaf("h2", &[("id", &"blocked")], title);
     page.literal(
         "\n<div class=\"scroll\"><table class=\"denials\">\n<caption>Each destination, and the option \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::head::blocked_word;
+use super::blocked_word;
 use super::markup::Markup;
 use crate::report::Summary;
 use crate::report::figures::elapsed;
@@ -26,11 +26,12 @@ pub(super) fn add(page: &mut Markup, summary: &Summary) {
     let ran = summary.end.map(|end| summary.since_start(end.at)).unwrap_or_default();
     let whole = ran.max(width * intervals.len() as u32);
     let most = intervals.iter().map(|interval| interval.allowed.max(interval.blocked)).max().unwrap_or(1);
+    let blocked = blocked_word(summary.mode).to_ascii_lowercase();
+    let bars = Bars { width, whole, most, blocked: &blocked };
     page.literal("<section aria-labelledby=\"timeline\">\n<h2 id=\"timeline\">Timeline</h2>\n<figure>");
     page.literal("<svg class=\"bars\" viewBox=\"0 0 1200 121\" preserveAspectRatio=\"none\" role=\"img\" aria-labelledby=\"timeline-text\">");
     for (index, interval) in intervals.iter().enumerate() {
-        let from = width * index as u32;
-        bar(page, interval, from, width, whole, most, summary);
+        bars.pair(page, interval, width * index as u32);
     }
     page.literal("<line class=\"axis\" x1=\"0\" x2=\"1200\" y1=\"60.5\" y2=\"60.5\"/></svg><p class=\"ticks\" aria-hidden=\"true\">");
     for tick in 0..=TICKS {
@@ -39,65 +40,64 @@ pub(super) fn add(page: &mut Markup, summary: &Summary) {
     page.literal("</p>");
     page.element("figcaption", &[("id", &"timeline-text")], |caption| {
         caption.text(format_args!(
-            "Connections and requests by when they began, in steps of {}. Above the line: allowed. Below: {}. \
-             The highest bar stands for {}.",
+            "Connections and requests by when they began, in steps of {}. Above the line: allowed. Below: {blocked}. \
+             The highest bar stands for {most}.",
             precise(width),
-            blocked_word(summary.mode).to_ascii_lowercase(),
-            most,
         ));
     });
     page.literal("</figure>\n</section>\n");
 }
 
-fn bar(
-    page: &mut Markup,
-    interval: &Interval,
-    from: Duration,
+/// What all bars are drawn by.
+struct Bars<'a> {
+    /// Of an interval.
     width: Duration,
+    /// Of the drawing.
     whole: Duration,
+    /// What the highest bar stands for.
     most: u64,
-    summary: &Summary,
-) {
-    if *interval == Interval::default() {
-        return;
-    }
-    let scaled = |time: Duration| time.as_secs_f64() / whole.as_secs_f64() * WIDTH;
-    let (x, wide) = (scaled(from), scaled(width).max(2.0));
-    let height = |count: u64| match count {
-        0 => 0.0,
-        count => (count as f64 / most as f64 * HALF).max(LEAST),
-    };
-    page.literal("<g>");
-    page.leaf(
-        "title",
-        &[],
-        format_args!(
-            "{} to {}: {} allowed, {} {}",
-            elapsed(from),
-            elapsed(from + width),
-            interval.allowed,
-            interval.blocked,
-            blocked_word(summary.mode).to_ascii_lowercase(),
-        ),
-    );
-    let mut rectangle = |class: &str, y: f64, height: f64| {
-        if height > 0.0 {
-            page.shape(
-                "rect",
-                &[
-                    ("class", &class),
-                    ("x", &format_args!("{x:.1}")),
-                    ("y", &format_args!("{y:.1}")),
-                    ("width", &format_args!("{:.1}", wide * 0.86)),
-                    ("height", &format_args!("{height:.1}")),
-                ],
-            );
+    /// What a verdict other than allowed is called.
+    blocked: &'a str,
+}
+
+impl Bars<'_> {
+    /// The bars of an interval, above and below the line; none if nothing happened.
+    fn pair(&self, page: &mut Markup, interval: &Interval, from: Duration) {
+        if *interval == Interval::default() {
+            return;
         }
-    };
-    let above = height(interval.allowed);
-    rectangle("allowed", HALF - above, above);
-    rectangle("blocked", HALF + 1.0, height(interval.blocked));
-    page.literal("</g>");
+        let scaled = |time: Duration| time.as_secs_f64() / self.whole.as_secs_f64() * WIDTH;
+        let (x, wide) = (scaled(from), scaled(self.width).max(2.0) * 0.86);
+        let times = format!("{} to {}", elapsed(from), elapsed(from + self.width));
+        let Interval { allowed, blocked } = interval;
+        page.literal("<g>");
+        page.leaf("title", &[], format_args!("{times}: {allowed} allowed, {blocked} {}", self.blocked));
+        let mut bar = |class: &str, y: f64, height: f64| {
+            if height > 0.0 {
+                page.shape(
+                    "rect",
+                    &[
+                        ("class", &class),
+                        ("x", &format_args!("{x:.1}")),
+                        ("y", &format_args!("{y:.1}")),
+                        ("width", &format_args!("{wide:.1}")),
+                        ("height", &format_args!("{height:.1}")),
+                    ],
+                );
+            }
+        };
+        let above = self.height(*allowed);
+        bar("allowed", HALF - above, above);
+        bar("blocked", HALF + 1.0, self.height(*blocked));
+        page.literal("</g>");
+    }
+
+    fn height(&self, count: u64) -> f64 {
+        match count {
+            0 => 0.0,
+            count => (count as f64 / self.most as f64 * HALF).max(LEAST),
+        }
+    }
 }
 
 /// `10ms`, `1.28s`
