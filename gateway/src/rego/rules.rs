@@ -9,9 +9,9 @@ use policy::{Advice, Objection, Opinion};
 use regorus::utils::limits::{ExecutionTimerConfig, TimeSource, set_time_source};
 use regorus::{Engine, Value};
 
-use super::addresses;
 use super::iteration::as_opa;
 use super::looks::looks_at_process;
+use super::{Input, addresses};
 
 /// How long the rules may take for one input.
 const MOST: Duration = Duration::from_millis(250);
@@ -131,7 +131,7 @@ impl Rules {
     }
 
     /// What the rules say. A rule that fails, takes too long or gives what is no answer denies.
-    pub fn evaluate(&mut self, input: serde_json::Value) -> Opinion {
+    pub fn evaluate(&mut self, input: Input) -> Opinion {
         let evaluated = catch_unwind(AssertUnwindSafe(|| self.ask(input)));
         evaluated.unwrap_or_else(|_| {
             self.engine = self.pristine.clone();
@@ -139,14 +139,17 @@ impl Rules {
         })
     }
 
-    fn ask(&mut self, input: serde_json::Value) -> Opinion {
-        self.engine.set_input(Value::from(input));
+    fn ask(&mut self, input: Input) -> Opinion {
+        let cijail = Value::from(serde_json::Value::from(input.cijail));
+        let kntrl = Value::from(serde_json::Value::from(input.kntrl));
         let mut advice = Advice::Silent;
         // Those that deny come first.
         for &query in &self.asked {
+            let is_kntrls = matches!(query, KNTRL_DENIED | KNTRL_POLICY);
+            self.engine.set_input(if is_kntrls { kntrl.clone() } else { cijail.clone() });
             // Rules of kntrl's rely on OPA's way, to which a call with an argument of another kind is
             // undefined. Elsewhere a rule that cannot be evaluated must not go by in silence.
-            self.engine.set_strict_builtin_errors(!matches!(query, KNTRL_DENIED | KNTRL_POLICY));
+            self.engine.set_strict_builtin_errors(!is_kntrls);
             let value = match self.engine.eval_rule(query.to_owned()) {
                 Ok(value) => value,
                 Err(error) => {

@@ -22,6 +22,12 @@ fn to(name: &str, port: u16) -> Question {
     Question { name: Some(name.into()), port: Some(port), ..Question::new(Protocol::Tls) }
 }
 
+/// The input of both kinds of rules, as it is.
+fn raw(input: &serde_json::Value) -> Input {
+    let input = input.as_object().unwrap();
+    Input { cijail: input.clone(), kntrl: input.clone() }
+}
+
 fn npm() -> Program {
     Program {
         pid: 12,
@@ -123,7 +129,7 @@ fn nothing_outside_is_in_reach() {
         let modules = [module(&format!("package cijail\nimport rego.v1\nallow if {call}\n"))];
         // Refused at once, or at the latest when it is asked.
         if let Ok(mut rules) = Rules::new(&modules) {
-            assert_eq!(rules.evaluate(json!({})).advice, Advice::Deny(Objection::Error), "{call}");
+            assert_eq!(rules.evaluate(raw(&json!({}))).advice, Advice::Deny(Objection::Error), "{call}");
         }
     }
 }
@@ -255,7 +261,7 @@ proptest! {
         let program = Program { args: args.clone(), ..npm() };
         let question = Question { name: Some(name.clone()), ..Question::new(Protocol::Tls) };
         let mut input = question.input(Some(&program));
-        input["extra"] = extra;
+        input.cijail.insert("extra".into(), extra);
         let opinion = rules.evaluate(input);
         if opinion.advice == Advice::Allow {
             prop_assert_eq!(name, "good.test");
@@ -266,14 +272,14 @@ proptest! {
     #[test]
     fn any_module_is_read_or_refused(text in "(package cijail\n)?[\\PC\n]{0,120}") {
         if let Ok(mut rules) = Rules::new(&[module(&text)]) {
-            rules.evaluate(json!({ "name": "a" }));
+            rules.evaluate(raw(&json!({ "name": "a" })));
         }
     }
 
     /// An answer of any kind but a boolean denies.
     #[test]
     fn any_other_answer_denies(answer in json_value()) {
-        let opinion = rules(&format!("allow := {answer}\n")).evaluate(json!({}));
+        let opinion = rules(&format!("allow := {answer}\n")).evaluate(raw(&json!({})));
         let wanted = match answer {
             serde_json::Value::Bool(true) => Advice::Allow,
             serde_json::Value::Bool(false) => Advice::Silent,
