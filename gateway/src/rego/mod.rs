@@ -8,6 +8,7 @@ mod cache;
 mod input;
 mod iteration;
 mod kntrl;
+mod labels;
 mod looks;
 mod question;
 mod rules;
@@ -26,6 +27,7 @@ use cache::Cache;
 use worker::Worker;
 
 pub use input::Input;
+pub use labels::{LabelError, Labels};
 pub use question::{Protocol, Question};
 pub use rules::{Document, RegoError, Rules};
 

@@ -10,6 +10,7 @@ use regorus::utils::limits::{ExecutionTimerConfig, TimeSource, set_time_source};
 use regorus::{Engine, Value};
 
 use super::iteration::as_opa;
+use super::labels::Labels;
 use super::looks::looks_at_process;
 use super::{Input, addresses};
 
@@ -62,6 +63,8 @@ pub struct Rules {
     /// Which of the four are there.
     asked: Vec<&'static str>,
     looks_at_process: bool,
+    /// Of the run, an object.
+    labels: serde_json::Value,
 }
 
 /// The clock of the time limit.
@@ -103,8 +106,13 @@ impl Rules {
                 }
             }
         }
-        let mut rules =
-            Rules { pristine: engine.clone(), engine, asked: Vec::new(), looks_at_process: looks };
+        let mut rules = Rules {
+            pristine: engine.clone(),
+            engine,
+            asked: Vec::new(),
+            looks_at_process: looks,
+            labels: Labels::default().to_json(),
+        };
         rules.engine.set_input(Value::new_object());
         for query in [DENY, KNTRL_DENIED, ALLOW, KNTRL_POLICY] {
             match rules.engine.eval_rule(query.to_owned()) {
@@ -125,6 +133,12 @@ impl Rules {
         Ok(rules)
     }
 
+    /// The same for a run with these labels.
+    #[must_use]
+    pub fn with_labels(self, labels: &Labels) -> Rules {
+        Rules { labels: labels.to_json(), ..self }
+    }
+
     /// Whether what they say depends on the process.
     pub fn looks_at_process(&self) -> bool {
         self.looks_at_process
@@ -139,7 +153,8 @@ impl Rules {
         })
     }
 
-    fn ask(&mut self, input: Input) -> Opinion {
+    fn ask(&mut self, mut input: Input) -> Opinion {
+        input.cijail.insert("labels".to_owned(), self.labels.clone());
         let cijail = Value::from(serde_json::Value::from(input.cijail));
         let kntrl = Value::from(serde_json::Value::from(input.kntrl));
         let mut advice = Advice::Silent;

@@ -76,6 +76,21 @@ fn the_process_and_its_ancestors() {
 }
 
 #[test]
+fn the_labels_of_the_run() {
+    let body = "allow if { input.labels.stage == \"install\"; input.labels[\"ci/branch\"] == \"main\" }\n\
+                deny if count(input.labels) == 0\n";
+    let advice = |labels: &[&str]| {
+        let mut rules = rules(body).with_labels(&Labels::parse(labels).unwrap());
+        assert!(!rules.looks_at_process());
+        rules.evaluate(to("a.test", 443).input(None)).advice
+    };
+    assert_eq!(advice(&["stage=install", "ci/branch=main"]), Advice::Allow);
+    assert_eq!(advice(&["stage=install", "ci/branch=main2"]), Advice::Silent);
+    assert_eq!(advice(&["stage=install"]), Advice::Silent);
+    assert_eq!(advice(&[]), Advice::Deny(Objection::Rule));
+}
+
+#[test]
 fn what_is_no_answer_denies() {
     for body in [
         "allow := 5",
