@@ -5,6 +5,7 @@
 
 mod addresses;
 mod cache;
+mod functions;
 mod input;
 mod iteration;
 mod kntrl;

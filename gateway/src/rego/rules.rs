@@ -12,7 +12,7 @@ use regorus::{Engine, Value};
 use super::iteration::as_opa;
 use super::labels::Labels;
 use super::looks::looks_at_process;
-use super::{Input, addresses};
+use super::{Input, addresses, functions};
 
 /// How long the rules may take for one input.
 const MOST: Duration = Duration::from_millis(250);
@@ -106,6 +106,8 @@ impl Rules {
                 }
             }
         }
+        let modules = engine.get_ast_as_json().map_err(|error| RegoError(error.to_string()))?;
+        functions::are_whole(&modules).map_err(RegoError)?;
         let mut rules = Rules {
             pristine: engine.clone(),
             engine,
