@@ -1,6 +1,5 @@
 //! What rules say, and that nothing which goes wrong with them allows.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use netns::job::Program;
@@ -9,6 +8,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+
+mod kntrl;
 
 fn module(text: &str) -> Document {
     Document::Module { source: "a.rego".into(), text: text.into() }
@@ -158,73 +159,25 @@ fn mistakes_have_a_place() {
     assert!(error("package cijail\nimport rego.v1\nallow if x == 1\n").starts_with("a.rego:3:"));
     assert!(error("package other\nimport rego.v1\nallow := true\n").contains("none of the rules"));
     assert!(error("package cijail\nimport rego.v1\nallow if allow\n").contains("recursi"));
+    let error = |second: &str| {
+        let first =
+            "package a[\"b\"]\nimport rego.v1\nf(x) if x == 1\nf(x) if x == 2\ng[x] := x if some x in [1]\n";
+        let named = |source: &str, text: &str| Document::Module { source: source.into(), text: text.into() };
+        let ours = "package cijail\nimport rego.v1\nallow if data.a.b.f(input.port)\n";
+        let documents = [named("1.rego", first), module(ours), named("2.rego", second)];
+        Rules::new(&documents).map_err(|error| error.to_string())
+    };
+    let twice = "2.rego:3:1: the function a.b.f is in 1.rego as well: write all of it into one file";
+    assert_eq!(error("package a.b\nimport rego.v1\nf(x) if x == 3\n").unwrap_err(), twice);
+    assert_eq!(error("package a\nimport rego.v1\nb.f(x) if x == 3\n").unwrap_err(), twice);
+    let mut others = error("package a.c\nimport rego.v1\nf(x) if data.a.b.f(x)\n").unwrap();
+    assert_eq!(others.evaluate(to("a.test", 2).input(None)).advice, Advice::Allow);
     let data = |text: &str| Document::Data { source: "data.json".into(), path: vec![], text: text.into() };
     let error = |documents: &[Document]| Rules::new(documents).unwrap_err().to_string();
     assert!(error(&[data("{")]).starts_with("data.json: "));
     assert!(error(&[data("[]")]).contains("object"));
     let twice = [data("{\"a\": 1}"), data("{\"a\": 2}")];
     assert!(error(&twice).starts_with("data.json: "));
-}
-
-/// A bundle in the shape of kntrl's: a network allowlist in `kntrl.network`, what is denied by ancestry, and
-/// both in `kntrl.policy`. The names of input and data are those of kntrl (Apache-2.0), the rules are not.
-fn bundle(data: &serde_json::Value) -> Rules {
-    let documents = [
-        module(
-            "package kntrl\n\nimport rego.v1\n\ndefault policy = false\n\ndefault ancestry_denied = false\n\n\
-             reachable if data.kntrl.network[_].policy\n\n\
-             policy if { reachable; not ancestry_denied }\n\n\
-             ancestry_denied if {\n\tchain := data.blocked_process_chains[_]\n\tchain.process == input.task_name\n\
-             \tevery parent in chain.ancestors { parent in input.ancestors }\n}\n\n\
-             ancestry_denied if { some domain in input.domains; endswith(domain, \"webhook.test\") }\n",
-        ),
-        module(
-            "package kntrl.network[\"hosts\"]\n\nimport rego.v1\n\npolicy if {\n\tlisted := input[_]\n\
-             \tsome host in listed\n\tmatches(host, data.allowed_hosts[_])\n}\n\n\
-             matches(host, pattern) if host == pattern\n\n\
-             matches(host, pattern) if { startswith(pattern, \".\"); endswith(host, pattern) }\n",
-        ),
-        module(
-            "package kntrl.network[\"ranges\"]\n\nimport rego.v1\n\nimport data.assets.github\n\npolicy if {\n\
-             \tdata.allow_github_meta == true\n\taddress := input[_]\n\
-             \tnet.cidr_contains(github.actions[_], address)\n}\n",
-        ),
-        Document::Data {
-            source: "assets/github/data.json".into(),
-            path: vec!["assets".into(), "github".into()],
-            text: "{\"actions\": [\"198.51.100.0/24\"]}".into(),
-        },
-        Document::Data { source: "data.json".into(), path: vec![], text: data.to_string() },
-    ];
-    Rules::new(&documents).unwrap()
-}
-
-#[test]
-fn rules_in_the_shape_of_kntrls() {
-    let mut rules = bundle(&json!({
-        "allowed_hosts": ["registry.test", ".cdn.test"],
-        "allow_github_meta": true,
-        "blocked_process_chains": [{ "process": "curl", "ancestors": ["npm"] }],
-    }));
-    assert!(rules.looks_at_process());
-    let wget = Program { exe: "/usr/bin/wget".into(), ..npm() };
-    let mut advice =
-        |question: &Question, program: &Program| rules.evaluate(question.input(Some(program))).advice;
-    assert_eq!(advice(&to("registry.test", 443), &wget), Advice::Allow);
-    assert_eq!(advice(&to("a.cdn.test", 443), &wget), Advice::Allow);
-    assert_eq!(advice(&to("other.test", 443), &wget), Advice::Silent);
-    assert_eq!(
-        advice(&Question::resolve(&policy::Name::parse("registry.test").unwrap()), &wget),
-        Advice::Allow
-    );
-    // What is denied by ancestry, and by name.
-    assert_eq!(advice(&to("registry.test", 443), &npm()), Advice::Deny(Objection::Rule));
-    assert_eq!(advice(&to("x.webhook.test", 443), &wget), Advice::Deny(Objection::Rule));
-    let address: IpAddr = "198.51.100.7".parse().unwrap();
-    let by_address = Question { address: Some(address), port: Some(443), ..Question::new(Protocol::Tcp) };
-    assert_eq!(advice(&by_address, &wget), Advice::Allow);
-    let other = Question { address: Some("192.0.2.1".parse().unwrap()), ..by_address };
-    assert_eq!(advice(&other, &wget), Advice::Silent);
 }
 
 #[tokio::test]
