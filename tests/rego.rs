@@ -218,48 +218,63 @@ fn bad_labels_run_nothing(mode: Mode) {
     assert!(!jail.home().join("ran").exists());
 }
 
-/// A bundle laid out as kntrl's: data beside modules, tests that are left out, input and data by its names.
+/// A file of the bundle, by its path there.
+macro_rules! file {
+    ($path:literal) => {
+        ($path, include_str!(concat!("kntrl/bundle/", $path)))
+    };
+}
+
+/// The bundle in kntrl's shape with the data that kntrl makes of its options, and tests that are left out.
 fn rules_in_kntrls_shape(mode: Mode) {
     let world = World::new();
-    for name in ["registry.test", "files.cdn.test", "other.test"] {
+    for name in ["registry.test", "files.cdn.test", "forge.test", "other.test", "collector.test"] {
         world.site(name);
     }
     let bundle = world.files().shared().join("bundle");
-    let files = [
-        (
-            "data.json",
-            r#"{"allowed_hosts": ["registry.test", ".cdn.test"],
-            "blocked_process_chains": [{"process": "curl", "ancestors": ["npm"]}]}"#,
-        ),
-        (
-            "kntrl/main.rego",
-            "package kntrl\nimport rego.v1\ndefault policy = false\ndefault ancestry_denied = false\n\
-            policy if { data.kntrl.network[_].policy; not ancestry_denied }\n\
-            ancestry_denied if {\n chain := data.blocked_process_chains[_]\n chain.process == input.task_name\n\
-             every parent in chain.ancestors { parent == input.ancestors[_] }\n}\n",
-        ),
-        (
-            "kntrl/network/hosts.rego",
-            "package kntrl.network[\"hosts\"]\nimport rego.v1\npolicy if {\n\
-            \x20 listed := input[_]\n  some host in listed\n  is_like(host, data.allowed_hosts[_])\n}\n\
-            is_like(host, pattern) if host == pattern\n\
-            is_like(host, pattern) if { startswith(pattern, \".\"); endswith(host, pattern) }\n",
-        ),
+    let data = r#"{"allowed_hosts": ["registry.test", ".cdn.test"], "allowed_ip_addr": null, "allow_metadata": false,
+        "process_profiles": [{"process": "curl", "allowed_hosts": ["forge.test"]}],
+        "blocked_process_chains": [{"process": "curl", "ancestors": ["npm"]}]}"#;
+    for (name, text) in [
+        file!("assets/github/data.json"),
+        file!("kntrl/main.rego"),
+        file!("kntrl/ancestry.rego"),
+        file!("kntrl/custom/custom.rego"),
+        file!("kntrl/network/is_allowed_cidr.rego"),
+        file!("kntrl/network/is_allowed_hosts.rego"),
+        file!("kntrl/network/is_allowed_ip.rego"),
+        file!("kntrl/network/is_github_range.rego"),
+        file!("kntrl/network/is_local_ip_addr.rego"),
+        file!("kntrl/network/is_metadata.rego"),
+        file!("kntrl/network/is_process_profile.rego"),
         ("kntrl/main_test.rego", "package kntrl\nthis is no Rego\n"),
-    ];
-    for (name, text) in files {
+        (".manifest", "{ \"roots\": [\"kntrl\", \"assets\"] }"),
+        ("data.json", data),
+    ] {
         let path = bundle.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let jail = Jail::new(&world, mode).option("--rego").option(&bundle).allow("other.test");
-    for url in ["https://registry.test/", "http://files.cdn.test/", "https://other.test/"] {
+    let example = world.files().shared().join("below_npm.rego");
+    fs::write(&example, include_str!("kntrl/examples/below_npm.rego")).unwrap();
+    let jail = Jail::new(&world, mode).option("--rego").option(&bundle).option("--rego").option(&example);
+    let jail = jail.allow("other.test").allow("collector.test");
+    for url in
+        ["https://registry.test/", "http://files.cdn.test/", "https://forge.test/", "https://other.test/"]
+    {
         jail.run(curl(url)).assert_success();
     }
     jail.run(curl("https://evil.test/")).assert_failure().assert_denied("dns", "evil.test", "not-allowed");
-    for url in ["https://registry.test/", "https://other.test/"] {
-        let below = format!("cp /bin/bash npm; ./npm -c 'curl -sS --max-time 10 {url}; exit 0'");
-        let outcome = jail.shell(&below);
+    // A profile is one process's own.
+    let copied = "cp \"$(command -v curl)\" fetch; ./fetch -sS --max-time 10 https://forge.test/; exit 0";
+    jail.shell(copied).assert_denied("dns", "forge.test", "not-allowed");
+    let below = |url: &str| format!("cp /bin/bash npm; ./npm -c 'curl -sS --max-time 10 {url}; exit 0'");
+    for command in [
+        below("https://registry.test/"),
+        below("https://other.test/"),
+        "curl -sS --max-time 10 https://collector.test/; exit 0".to_owned(),
+    ] {
+        let outcome = jail.shell(&command);
         let denied = outcome.denied();
         assert!(!denied.is_empty(), "{outcome}");
         assert!(denied.iter().all(|event| event.rule.as_deref() == Some("rego: deny")), "{outcome}");
@@ -347,6 +362,13 @@ fn mistakes_in_rego_run_nothing(mode: Mode) {
     let outcome =
         with_rules(&world, Jail::new(&world, mode), "allow if time.now_ns() > 0\n").shell("touch ran");
     outcome.assert_code(125).assert_says("rules.rego:3:").assert_says("time.now_ns");
+    let parts = world.files().shared().join("parts");
+    fs::create_dir_all(&parts).unwrap();
+    for name in ["1.rego", "2.rego"] {
+        fs::write(parts.join(name), format!("{HEAD}allow if f(input.name)\nf(x) if x == \"a\"\n")).unwrap();
+    }
+    let outcome = Jail::new(&world, mode).option("--rego").option(&parts).shell("touch ran");
+    outcome.assert_code(125).assert_says("2.rego:4:1: the function cijail.f").assert_says("1.rego as well");
     for path in ["/nowhere.rego", "/etc/hosts"] {
         Jail::new(&world, mode)
             .option("--rego")
