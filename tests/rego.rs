@@ -1,5 +1,8 @@
 //! Rules in Rego beside the policy's own.
 
+mod kntrl;
+mod labels;
+
 use std::fs;
 
 use crate::jail::Jail;
@@ -14,9 +17,6 @@ pub(crate) fn add(suite: &mut Suite) {
         rego_judges_requests,
         rego_judges_datagrams,
         rego_looks_at_the_process,
-        rego_looks_at_labels,
-        bad_labels_run_nothing,
-        rules_in_kntrls_shape,
         what_fails_in_rego_denies,
         private_addresses_stay_closed_to_rego,
         names_that_rego_allows_are_counted,
@@ -24,6 +24,8 @@ pub(crate) fn add(suite: &mut Suite) {
         rego_is_explained_and_checked,
         rego_in_monitor_mode,
     );
+    kntrl::add(suite);
+    labels::add(suite);
 }
 
 const HEAD: &str = "package cijail\nimport rego.v1\n";
@@ -157,129 +159,6 @@ fn rego_looks_at_the_process(mode: Mode) {
     // Nobody reads a log: the rules are told all the same.
     let quiet = jail.clone().without_log_file().option("--quiet");
     quiet.run(curl("http://site.test/")).assert_success();
-}
-
-fn rego_looks_at_labels(mode: Mode) {
-    let world = World::new();
-    let site = world.site("site.test");
-    let rules = "allow if { input.labels.stage in {\"install\", \"fetch\"}; input.name == \"site.test\" }\n\
-                 deny if { input.name == \"site.test\"; startswith(input.labels[\"ci/branch\"], \"fork/\") }\n";
-    let jail = with_rules(&world, Jail::new(&world, mode), rules);
-    let labelled = |labels: &[&str]| {
-        labels.iter().fold(jail.clone(), |jail, label| jail.option("--label").option(label))
-    };
-    labelled(&["stage=install", "ci/branch=main"]).run(curl("https://site.test/")).assert_success();
-    let refused: [&[&str]; 4] = [
-        &[],
-        &["stage=test"],
-        &["stage=install ", "other=install"],
-        &["stage=install", "ci/branch=fork/a=b"],
-    ];
-    for labels in refused {
-        let outcome = labelled(labels).run(curl("https://site.test/"));
-        outcome.assert_failure().assert_denied("dns", "site.test", "not-allowed");
-    }
-    // The job has no say in them.
-    let outcome = labelled(&["stage=test"]).shell(
-        "export CIJAIL_LABEL=stage=install CIJAIL_LABELS=stage=install stage=install; \
-         curl -sS --max-time 10 https://site.test/",
-    );
-    outcome.assert_failure().assert_denied("dns", "site.test", "not-allowed");
-    assert_eq!(site.requests().len(), 1);
-    let path = world.files().shared().join("rules.rego");
-    let explain = ["policy", "explain", "--rego", path.to_str().unwrap(), "--label"];
-    let bare = Jail::bare(&world, mode);
-    bare.run(explain.into_iter().chain(["stage=fetch", "site.test"])).assert_success();
-    bare.run(explain.into_iter().chain(["stage=test", "site.test"])).assert_code(1);
-}
-
-fn bad_labels_run_nothing(mode: Mode) {
-    let world = World::new();
-    let jail = with_rules(&world, Jail::new(&world, mode), "allow if input.labels.a\n");
-    let long = format!("a={}", "v".repeat(1025));
-    for (labels, says) in [
-        (&["stage"][..], "label `stage` has no value: write KEY=VALUE"),
-        (&["a b=c"], "label key `a b`"),
-        (&["=c"], "label key ``"),
-        (&["a=1", "b=2", "a=1"], "label `a` is given twice"),
-        (&[&long], "1025 octets"),
-        (&["\u{1b}[2J=c"], "label key `\\u{1b}[2J`"),
-    ] {
-        let jail = labels.iter().fold(jail.clone(), |jail, label| jail.option("--label").option(label));
-        jail.shell("touch ran").assert_code(125).assert_says("--label").assert_says(says);
-    }
-    // Nobody would look at it.
-    Jail::new(&world, mode)
-        .option("--label")
-        .option("a=b")
-        .shell("touch ran")
-        .assert_code(125)
-        .assert_says("--rego");
-    assert!(!jail.home().join("ran").exists());
-}
-
-/// A file of the bundle, by its path there.
-macro_rules! file {
-    ($path:literal) => {
-        ($path, include_str!(concat!("kntrl/bundle/", $path)))
-    };
-}
-
-/// The bundle in kntrl's shape with the data that kntrl makes of its options, and tests that are left out.
-fn rules_in_kntrls_shape(mode: Mode) {
-    let world = World::new();
-    for name in ["registry.test", "files.cdn.test", "forge.test", "other.test", "collector.test"] {
-        world.site(name);
-    }
-    let bundle = world.files().shared().join("bundle");
-    let data = r#"{"allowed_hosts": ["registry.test", ".cdn.test"], "allowed_ip_addr": null, "allow_metadata": false,
-        "process_profiles": [{"process": "curl", "allowed_hosts": ["forge.test"]}],
-        "blocked_process_chains": [{"process": "curl", "ancestors": ["npm"]}]}"#;
-    for (name, text) in [
-        file!("assets/github/data.json"),
-        file!("kntrl/main.rego"),
-        file!("kntrl/ancestry.rego"),
-        file!("kntrl/custom/custom.rego"),
-        file!("kntrl/network/is_allowed_cidr.rego"),
-        file!("kntrl/network/is_allowed_hosts.rego"),
-        file!("kntrl/network/is_allowed_ip.rego"),
-        file!("kntrl/network/is_github_range.rego"),
-        file!("kntrl/network/is_local_ip_addr.rego"),
-        file!("kntrl/network/is_metadata.rego"),
-        file!("kntrl/network/is_process_profile.rego"),
-        ("kntrl/main_test.rego", "package kntrl\nthis is no Rego\n"),
-        (".manifest", "{ \"roots\": [\"kntrl\", \"assets\"] }"),
-        ("data.json", data),
-    ] {
-        let path = bundle.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    let example = world.files().shared().join("below_npm.rego");
-    fs::write(&example, include_str!("kntrl/examples/below_npm.rego")).unwrap();
-    let jail = Jail::new(&world, mode).option("--rego").option(&bundle).option("--rego").option(&example);
-    let jail = jail.allow("other.test").allow("collector.test");
-    for url in
-        ["https://registry.test/", "http://files.cdn.test/", "https://forge.test/", "https://other.test/"]
-    {
-        jail.run(curl(url)).assert_success();
-    }
-    jail.run(curl("https://evil.test/")).assert_failure().assert_denied("dns", "evil.test", "not-allowed");
-    // A profile is one process's own.
-    let copied = "cp \"$(command -v curl)\" fetch; ./fetch -sS --max-time 10 https://forge.test/; exit 0";
-    jail.shell(copied).assert_denied("dns", "forge.test", "not-allowed");
-    let below = |url: &str| format!("cp /bin/bash npm; ./npm -c 'curl -sS --max-time 10 {url}; exit 0'");
-    for command in [
-        below("https://registry.test/"),
-        below("https://other.test/"),
-        "curl -sS --max-time 10 https://collector.test/; exit 0".to_owned(),
-    ] {
-        let outcome = jail.shell(&command);
-        let denied = outcome.denied();
-        assert!(!denied.is_empty(), "{outcome}");
-        assert!(denied.iter().all(|event| event.rule.as_deref() == Some("rego: deny")), "{outcome}");
-    }
-    world.assert_attacker_saw_nothing();
 }
 
 fn what_fails_in_rego_denies(mode: Mode) {
