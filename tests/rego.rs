@@ -1,5 +1,8 @@
 //! Rules in Rego beside the policy's own.
 
+mod kntrl;
+mod labels;
+
 use std::fs;
 
 use crate::jail::Jail;
@@ -14,7 +17,6 @@ pub(crate) fn add(suite: &mut Suite) {
         rego_judges_requests,
         rego_judges_datagrams,
         rego_looks_at_the_process,
-        rules_in_kntrls_shape,
         what_fails_in_rego_denies,
         private_addresses_stay_closed_to_rego,
         names_that_rego_allows_are_counted,
@@ -22,6 +24,8 @@ pub(crate) fn add(suite: &mut Suite) {
         rego_is_explained_and_checked,
         rego_in_monitor_mode,
     );
+    kntrl::add(suite);
+    labels::add(suite);
 }
 
 const HEAD: &str = "package cijail\nimport rego.v1\n";
@@ -157,55 +161,6 @@ fn rego_looks_at_the_process(mode: Mode) {
     quiet.run(curl("http://site.test/")).assert_success();
 }
 
-/// A bundle laid out as kntrl's: data beside modules, tests that are left out, input and data by its names.
-fn rules_in_kntrls_shape(mode: Mode) {
-    let world = World::new();
-    for name in ["registry.test", "files.cdn.test", "other.test"] {
-        world.site(name);
-    }
-    let bundle = world.files().shared().join("bundle");
-    let files = [
-        (
-            "data.json",
-            r#"{"allowed_hosts": ["registry.test", ".cdn.test"],
-            "blocked_process_chains": [{"process": "curl", "ancestors": ["npm"]}]}"#,
-        ),
-        (
-            "kntrl/main.rego",
-            "package kntrl\nimport rego.v1\ndefault policy = false\ndefault ancestry_denied = false\n\
-            policy if { data.kntrl.network[_].policy; not ancestry_denied }\n\
-            ancestry_denied if {\n chain := data.blocked_process_chains[_]\n chain.process == input.task_name\n\
-             every parent in chain.ancestors { parent == input.ancestors[_] }\n}\n",
-        ),
-        (
-            "kntrl/network/hosts.rego",
-            "package kntrl.network[\"hosts\"]\nimport rego.v1\npolicy if {\n\
-            \x20 listed := input[_]\n  some host in listed\n  is_like(host, data.allowed_hosts[_])\n}\n\
-            is_like(host, pattern) if host == pattern\n\
-            is_like(host, pattern) if { startswith(pattern, \".\"); endswith(host, pattern) }\n",
-        ),
-        ("kntrl/main_test.rego", "package kntrl\nthis is no Rego\n"),
-    ];
-    for (name, text) in files {
-        let path = bundle.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    let jail = Jail::new(&world, mode).option("--rego").option(&bundle).allow("other.test");
-    for url in ["https://registry.test/", "http://files.cdn.test/", "https://other.test/"] {
-        jail.run(curl(url)).assert_success();
-    }
-    jail.run(curl("https://evil.test/")).assert_failure().assert_denied("dns", "evil.test", "not-allowed");
-    for url in ["https://registry.test/", "https://other.test/"] {
-        let below = format!("cp /bin/bash npm; ./npm -c 'curl -sS --max-time 10 {url}; exit 0'");
-        let outcome = jail.shell(&below);
-        let denied = outcome.denied();
-        assert!(!denied.is_empty(), "{outcome}");
-        assert!(denied.iter().all(|event| event.rule.as_deref() == Some("rego: deny")), "{outcome}");
-    }
-    world.assert_attacker_saw_nothing();
-}
-
 fn what_fails_in_rego_denies(mode: Mode) {
     let world = World::new();
     world.site("good.test");
@@ -286,6 +241,13 @@ fn mistakes_in_rego_run_nothing(mode: Mode) {
     let outcome =
         with_rules(&world, Jail::new(&world, mode), "allow if time.now_ns() > 0\n").shell("touch ran");
     outcome.assert_code(125).assert_says("rules.rego:3:").assert_says("time.now_ns");
+    let parts = world.files().shared().join("parts");
+    fs::create_dir_all(&parts).unwrap();
+    for name in ["1.rego", "2.rego"] {
+        fs::write(parts.join(name), format!("{HEAD}allow if f(input.name)\nf(x) if x == \"a\"\n")).unwrap();
+    }
+    let outcome = Jail::new(&world, mode).option("--rego").option(&parts).shell("touch ran");
+    outcome.assert_code(125).assert_says("2.rego:4:1: the function cijail.f").assert_says("1.rego as well");
     for path in ["/nowhere.rego", "/etc/hosts"] {
         Jail::new(&world, mode)
             .option("--rego")

@@ -150,6 +150,9 @@ pub(super) struct RuleArgs {
     /// may allow more, and deny what is allowed (may be repeated)
     #[arg(long, value_name = "FILE|DIR")]
     pub(super) rego: Vec<PathBuf>,
+    /// Tell the Rego rules this of the run, as input.labels (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE", allow_hyphen_values = true, requires = "rego")]
+    pub(super) label: Vec<String>,
     /// Deny what this rule says, whatever allows it (may be repeated)
     #[arg(long, value_name = "RULE", allow_hyphen_values = true)]
     pub(super) deny: Vec<String>,

@@ -47,7 +47,7 @@ fn check(args: &CheckArgs) -> Result<u8, Failure> {
             Err(error) => report.error(file.display(), crate::connection::chain(&error)),
         }
     }
-    if let Err(error) = rego::read(&args.rego) {
+    if let Err(error) = rego::read(&args.rego, &[]) {
         report.errors += 1;
         let _ = writeln!(report.text, "{}", plain(&format!("error: {}", crate::connection::chain(&error))));
     }
@@ -137,7 +137,7 @@ fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let proxies = ParentProxies::from_environment(variable)?;
     let Gathered { policy, notes } =
         sources::gather(&rules, variable, &proxies.names(), sources::Watched::default())?;
-    let mut others = rego::read(&rules.rego)?;
+    let mut others = rego::read(&rules.rego, &rules.label)?;
     let requests = target.requests();
     let opinions: Vec<Opinion> = requests.iter().map(|request| opinion(others.as_mut(), request)).collect();
     let outcome = Outcome::of(&policy, &requests, &opinions);

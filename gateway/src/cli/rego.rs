@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::sources::{self, SourceError};
-use crate::rego::{Document, RegoError, Rules};
+use crate::rego::{Document, LabelError, Labels, RegoError, Rules};
 
 /// Rules that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,8 @@ pub(super) enum ReadError {
     Empty(PathBuf),
     #[error("{} has directories more than {DEEPEST} deep", .0.display())]
     Deep(PathBuf),
+    #[error("--label")]
+    Label(#[from] LabelError),
     #[error(transparent)]
     Rules(#[from] RegoError),
 }
@@ -27,8 +29,9 @@ pub(super) enum ReadError {
 /// Directories within each other that are looked into.
 const DEEPEST: usize = 32;
 
-/// Reads what `--rego` names; `None` if it names nothing.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Rules>, ReadError> {
+/// Reads what `--rego` names, for a run with these labels; `None` if it names nothing.
+pub(super) fn read(paths: &[PathBuf], labels: &[String]) -> Result<Option<Rules>, ReadError> {
+    let labels = Labels::parse(labels)?;
     let mut documents = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -41,7 +44,10 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Option<Rules>, ReadError> {
             documents.push(Document::Module { source: path.display().to_string(), text: text(path)? });
         }
     }
-    if paths.is_empty() { Ok(None) } else { Ok(Some(Rules::new(&documents)?)) }
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Rules::new(&documents)?.with_labels(&labels)))
 }
 
 /// As OPA reads a directory: `data.json` is put where its directory is, tests are left out.

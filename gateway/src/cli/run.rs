@@ -52,7 +52,7 @@ pub(super) fn main(args: RunArgs) -> Result<u8, Failure> {
     let proxies = ParentProxies::from_environment(variable)?;
     let watched = sources::Watched { exec: args.watch_exec, paths: &args.watch_path };
     let Gathered { policy, notes } = sources::gather(&args.rules, variable, &proxies.names(), watched)?;
-    let rego = rego::read(&args.rules.rego)?;
+    let rego = rego::read(&args.rules.rego, &args.rules.label)?;
     let account = args.user.as_deref().map(app::find_user).transpose()?;
     let directory = std::env::current_dir().map_err(PlanError::Directory)?;
     let session = session().map_err(PlanError::Session)?;

@@ -1,9 +1,9 @@
 //! Whether a module may look at the process in its input. Pure, and in doubt it does.
 
 /// Keys of the input that say nothing of the process.
-const PLAIN: [&str; 12] = [
-    "name", "address", "port", "protocol", "method", "url", "scheme", "domains", "daddr", "dport", "proto",
-    "sni",
+const PLAIN: [&str; 14] = [
+    "name", "address", "port", "protocol", "method", "url", "labels", "scheme", "domains", "daddr", "dport",
+    "proto", "sni", "policy",
 ];
 
 /// Whether some `input` in the text is followed by something else than a dot and one of the plain keys.
@@ -43,9 +43,15 @@ mod tests {
         ] {
             assert!(looks_at_process(text), "{text}");
         }
-        for text in
-            ["input.name == \"a\"", "data.x[input.port]", "my_input.process", "inputs", "", "input.url\n"]
-        {
+        for text in [
+            "input.name == \"a\"",
+            "data.x[input.port]",
+            "my_input.process",
+            "inputs",
+            "",
+            "input.url\n",
+            "input.labels[\"ci/ref\"]",
+        ] {
             assert!(!looks_at_process(text), "{text}");
         }
     }

@@ -5,7 +5,11 @@
 
 mod addresses;
 mod cache;
+mod functions;
+mod input;
 mod iteration;
+mod kntrl;
+mod labels;
 mod looks;
 mod question;
 mod rules;
@@ -23,6 +27,8 @@ use crate::audit::Origin;
 use cache::Cache;
 use worker::Worker;
 
+pub use input::Input;
+pub use labels::{LabelError, Labels};
 pub use question::{Protocol, Question};
 pub use rules::{Document, RegoError, Rules};
 
@@ -82,7 +88,7 @@ impl Rego {
         }
     }
 
-    async fn evaluate(&self, input: serde_json::Value) -> Opinion {
+    async fn evaluate(&self, input: Input) -> Opinion {
         let Some(answer) = self.worker.ask(input) else { return late("too many evaluations at once") };
         match tokio::time::timeout(DEADLINE, answer).await {
             Ok(Ok(opinion)) => opinion,

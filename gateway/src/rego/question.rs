@@ -1,10 +1,8 @@
-//! What rules in Rego are asked about, and the `input` that they see. Pure.
+//! What rules in Rego are asked about. Pure.
 
 use std::net::IpAddr;
 
-use netns::job::Program;
 use policy::{Name, Request};
-use serde_json::{Map, Value, json};
 
 /// Octets in the texts of a question that is kept.
 const SHORT: usize = 1024;
@@ -81,47 +79,6 @@ impl Question {
         let texts = [&self.name, &self.method, &self.url];
         texts.into_iter().flatten().map(String::len).sum::<usize>() <= SHORT
     }
-
-    /// The `input` of the rules: first what rules of our own look at, then the same by the names of kntrl's
-    /// (`ReportEvent` in its `internal/core/domain`). Without a program it has neither `process` nor
-    /// `task_name`, `pid` and `ancestors`.
-    pub fn input(&self, program: Option<&Program>) -> Value {
-        let mut input = Map::new();
-        input.insert("protocol".into(), self.protocol.as_str().into());
-        let known = [("name", &self.name), ("method", &self.method), ("url", &self.url)];
-        for (key, text) in known {
-            if let Some(text) = text {
-                input.insert(key.into(), text.as_str().into());
-            }
-        }
-        let address = self.address.map(|address| address.to_canonical().to_string());
-        if let Some(address) = &address {
-            input.insert("address".into(), address.as_str().into());
-        }
-        if let Some(port) = self.port {
-            input.insert("port".into(), port.into());
-        }
-        let transport = if matches!(self.protocol, Protocol::Udp | Protocol::Dns) { "udp" } else { "tcp" };
-        let port = self.port.or((self.protocol == Protocol::Dns).then_some(53));
-        let sni = self.name.as_deref().filter(|_| self.protocol == Protocol::Tls);
-        input.insert("proto".into(), transport.into());
-        input.insert("daddr".into(), address.unwrap_or_default().into());
-        input.insert("dport".into(), port.into());
-        input.insert("domains".into(), self.name.iter().cloned().collect());
-        input.insert("sni".into(), sni.unwrap_or_default().into());
-        if let Some(program) = program {
-            let Program { pid, exe, args, parents } = program;
-            let ancestors: Vec<&str> = parents.iter().map(|parent| base(parent)).collect();
-            input.insert(
-                "process".into(),
-                json!({ "pid": pid, "exe": exe, "args": args, "parents": parents }),
-            );
-            input.insert("pid".into(), (*pid).into());
-            input.insert("task_name".into(), base(exe).into());
-            input.insert("ancestors".into(), ancestors.into());
-        }
-        Value::Object(input)
-    }
 }
 
 impl Protocol {
@@ -136,9 +93,4 @@ impl Protocol {
             Protocol::Udp => "udp",
         }
     }
-}
-
-/// The last part of a path.
-fn base(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

@@ -9,9 +9,10 @@ use policy::{Advice, Objection, Opinion};
 use regorus::utils::limits::{ExecutionTimerConfig, TimeSource, set_time_source};
 use regorus::{Engine, Value};
 
-use super::addresses;
 use super::iteration::as_opa;
+use super::labels::Labels;
 use super::looks::looks_at_process;
+use super::{Input, addresses, functions};
 
 /// How long the rules may take for one input.
 const MOST: Duration = Duration::from_millis(250);
@@ -62,6 +63,8 @@ pub struct Rules {
     /// Which of the four are there.
     asked: Vec<&'static str>,
     looks_at_process: bool,
+    /// Of the run, an object.
+    labels: serde_json::Value,
 }
 
 /// The clock of the time limit.
@@ -103,8 +106,15 @@ impl Rules {
                 }
             }
         }
-        let mut rules =
-            Rules { pristine: engine.clone(), engine, asked: Vec::new(), looks_at_process: looks };
+        let modules = engine.get_ast_as_json().map_err(|error| RegoError(error.to_string()))?;
+        functions::are_whole(&modules).map_err(RegoError)?;
+        let mut rules = Rules {
+            pristine: engine.clone(),
+            engine,
+            asked: Vec::new(),
+            looks_at_process: looks,
+            labels: Labels::default().to_json(),
+        };
         rules.engine.set_input(Value::new_object());
         for query in [DENY, KNTRL_DENIED, ALLOW, KNTRL_POLICY] {
             match rules.engine.eval_rule(query.to_owned()) {
@@ -125,13 +135,19 @@ impl Rules {
         Ok(rules)
     }
 
+    /// The same for a run with these labels.
+    #[must_use]
+    pub fn with_labels(self, labels: &Labels) -> Rules {
+        Rules { labels: labels.to_json(), ..self }
+    }
+
     /// Whether what they say depends on the process.
     pub fn looks_at_process(&self) -> bool {
         self.looks_at_process
     }
 
     /// What the rules say. A rule that fails, takes too long or gives what is no answer denies.
-    pub fn evaluate(&mut self, input: serde_json::Value) -> Opinion {
+    pub fn evaluate(&mut self, input: Input) -> Opinion {
         let evaluated = catch_unwind(AssertUnwindSafe(|| self.ask(input)));
         evaluated.unwrap_or_else(|_| {
             self.engine = self.pristine.clone();
@@ -139,14 +155,18 @@ impl Rules {
         })
     }
 
-    fn ask(&mut self, input: serde_json::Value) -> Opinion {
-        self.engine.set_input(Value::from(input));
+    fn ask(&mut self, mut input: Input) -> Opinion {
+        input.cijail.insert("labels".to_owned(), self.labels.clone());
+        let cijail = Value::from(serde_json::Value::from(input.cijail));
+        let kntrl = Value::from(serde_json::Value::from(input.kntrl));
         let mut advice = Advice::Silent;
         // Those that deny come first.
         for &query in &self.asked {
+            let is_kntrls = matches!(query, KNTRL_DENIED | KNTRL_POLICY);
+            self.engine.set_input(if is_kntrls { kntrl.clone() } else { cijail.clone() });
             // Rules of kntrl's rely on OPA's way, to which a call with an argument of another kind is
             // undefined. Elsewhere a rule that cannot be evaluated must not go by in silence.
-            self.engine.set_strict_builtin_errors(!matches!(query, KNTRL_DENIED | KNTRL_POLICY));
+            self.engine.set_strict_builtin_errors(!is_kntrls);
             let value = match self.engine.eval_rule(query.to_owned()) {
                 Ok(value) => value,
                 Err(error) => {

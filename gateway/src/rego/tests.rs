@@ -1,6 +1,5 @@
 //! What rules say, and that nothing which goes wrong with them allows.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use netns::job::Program;
@@ -9,6 +8,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+
+mod kntrl;
 
 fn module(text: &str) -> Document {
     Document::Module { source: "a.rego".into(), text: text.into() }
@@ -20,6 +21,12 @@ fn rules(body: &str) -> Rules {
 
 fn to(name: &str, port: u16) -> Question {
     Question { name: Some(name.into()), port: Some(port), ..Question::new(Protocol::Tls) }
+}
+
+/// The input of both kinds of rules, as it is.
+fn raw(input: &serde_json::Value) -> Input {
+    let input = input.as_object().unwrap();
+    Input { cijail: input.clone(), kntrl: input.clone() }
 }
 
 fn npm() -> Program {
@@ -67,6 +74,21 @@ fn the_process_and_its_ancestors() {
     let evil = Program { args: vec!["curl".into(), "--evil".into()], ..npm() };
     assert_eq!(rules.evaluate(question.input(Some(&evil))).advice, Advice::Deny(Objection::Rule));
     assert_eq!(rules.evaluate(question.input(None)).advice, Advice::Silent);
+}
+
+#[test]
+fn the_labels_of_the_run() {
+    let body = "allow if { input.labels.stage == \"install\"; input.labels[\"ci/branch\"] == \"main\" }\n\
+                deny if count(input.labels) == 0\n";
+    let advice = |labels: &[&str]| {
+        let mut rules = rules(body).with_labels(&Labels::parse(labels).unwrap());
+        assert!(!rules.looks_at_process());
+        rules.evaluate(to("a.test", 443).input(None)).advice
+    };
+    assert_eq!(advice(&["stage=install", "ci/branch=main"]), Advice::Allow);
+    assert_eq!(advice(&["stage=install", "ci/branch=main2"]), Advice::Silent);
+    assert_eq!(advice(&["stage=install"]), Advice::Silent);
+    assert_eq!(advice(&[]), Advice::Deny(Objection::Rule));
 }
 
 #[test]
@@ -123,7 +145,7 @@ fn nothing_outside_is_in_reach() {
         let modules = [module(&format!("package cijail\nimport rego.v1\nallow if {call}\n"))];
         // Refused at once, or at the latest when it is asked.
         if let Ok(mut rules) = Rules::new(&modules) {
-            assert_eq!(rules.evaluate(json!({})).advice, Advice::Deny(Objection::Error), "{call}");
+            assert_eq!(rules.evaluate(raw(&json!({}))).advice, Advice::Deny(Objection::Error), "{call}");
         }
     }
 }
@@ -137,73 +159,25 @@ fn mistakes_have_a_place() {
     assert!(error("package cijail\nimport rego.v1\nallow if x == 1\n").starts_with("a.rego:3:"));
     assert!(error("package other\nimport rego.v1\nallow := true\n").contains("none of the rules"));
     assert!(error("package cijail\nimport rego.v1\nallow if allow\n").contains("recursi"));
+    let error = |second: &str| {
+        let first =
+            "package a[\"b\"]\nimport rego.v1\nf(x) if x == 1\nf(x) if x == 2\ng[x] := x if some x in [1]\n";
+        let named = |source: &str, text: &str| Document::Module { source: source.into(), text: text.into() };
+        let ours = "package cijail\nimport rego.v1\nallow if data.a.b.f(input.port)\n";
+        let documents = [named("1.rego", first), module(ours), named("2.rego", second)];
+        Rules::new(&documents).map_err(|error| error.to_string())
+    };
+    let twice = "2.rego:3:1: the function a.b.f is in 1.rego as well: write all of it into one file";
+    assert_eq!(error("package a.b\nimport rego.v1\nf(x) if x == 3\n").unwrap_err(), twice);
+    assert_eq!(error("package a\nimport rego.v1\nb.f(x) if x == 3\n").unwrap_err(), twice);
+    let mut others = error("package a.c\nimport rego.v1\nf(x) if data.a.b.f(x)\n").unwrap();
+    assert_eq!(others.evaluate(to("a.test", 2).input(None)).advice, Advice::Allow);
     let data = |text: &str| Document::Data { source: "data.json".into(), path: vec![], text: text.into() };
     let error = |documents: &[Document]| Rules::new(documents).unwrap_err().to_string();
     assert!(error(&[data("{")]).starts_with("data.json: "));
     assert!(error(&[data("[]")]).contains("object"));
     let twice = [data("{\"a\": 1}"), data("{\"a\": 2}")];
     assert!(error(&twice).starts_with("data.json: "));
-}
-
-/// A bundle in the shape of kntrl's: a network allowlist in `kntrl.network`, what is denied by ancestry, and
-/// both in `kntrl.policy`. The names of input and data are those of kntrl (Apache-2.0), the rules are not.
-fn bundle(data: &serde_json::Value) -> Rules {
-    let documents = [
-        module(
-            "package kntrl\n\nimport rego.v1\n\ndefault policy = false\n\ndefault ancestry_denied = false\n\n\
-             reachable if data.kntrl.network[_].policy\n\n\
-             policy if { reachable; not ancestry_denied }\n\n\
-             ancestry_denied if {\n\tchain := data.blocked_process_chains[_]\n\tchain.process == input.task_name\n\
-             \tevery parent in chain.ancestors { parent in input.ancestors }\n}\n\n\
-             ancestry_denied if { some domain in input.domains; endswith(domain, \"webhook.test\") }\n",
-        ),
-        module(
-            "package kntrl.network[\"hosts\"]\n\nimport rego.v1\n\npolicy if {\n\tlisted := input[_]\n\
-             \tsome host in listed\n\tmatches(host, data.allowed_hosts[_])\n}\n\n\
-             matches(host, pattern) if host == pattern\n\n\
-             matches(host, pattern) if { startswith(pattern, \".\"); endswith(host, pattern) }\n",
-        ),
-        module(
-            "package kntrl.network[\"ranges\"]\n\nimport rego.v1\n\nimport data.assets.github\n\npolicy if {\n\
-             \tdata.allow_github_meta == true\n\taddress := input[_]\n\
-             \tnet.cidr_contains(github.actions[_], address)\n}\n",
-        ),
-        Document::Data {
-            source: "assets/github/data.json".into(),
-            path: vec!["assets".into(), "github".into()],
-            text: "{\"actions\": [\"198.51.100.0/24\"]}".into(),
-        },
-        Document::Data { source: "data.json".into(), path: vec![], text: data.to_string() },
-    ];
-    Rules::new(&documents).unwrap()
-}
-
-#[test]
-fn rules_in_the_shape_of_kntrls() {
-    let mut rules = bundle(&json!({
-        "allowed_hosts": ["registry.test", ".cdn.test"],
-        "allow_github_meta": true,
-        "blocked_process_chains": [{ "process": "curl", "ancestors": ["npm"] }],
-    }));
-    assert!(rules.looks_at_process());
-    let wget = Program { exe: "/usr/bin/wget".into(), ..npm() };
-    let mut advice =
-        |question: &Question, program: &Program| rules.evaluate(question.input(Some(program))).advice;
-    assert_eq!(advice(&to("registry.test", 443), &wget), Advice::Allow);
-    assert_eq!(advice(&to("a.cdn.test", 443), &wget), Advice::Allow);
-    assert_eq!(advice(&to("other.test", 443), &wget), Advice::Silent);
-    assert_eq!(
-        advice(&Question::resolve(&policy::Name::parse("registry.test").unwrap()), &wget),
-        Advice::Allow
-    );
-    // What is denied by ancestry, and by name.
-    assert_eq!(advice(&to("registry.test", 443), &npm()), Advice::Deny(Objection::Rule));
-    assert_eq!(advice(&to("x.webhook.test", 443), &wget), Advice::Deny(Objection::Rule));
-    let address: IpAddr = "198.51.100.7".parse().unwrap();
-    let by_address = Question { address: Some(address), port: Some(443), ..Question::new(Protocol::Tcp) };
-    assert_eq!(advice(&by_address, &wget), Advice::Allow);
-    let other = Question { address: Some("192.0.2.1".parse().unwrap()), ..by_address };
-    assert_eq!(advice(&other, &wget), Advice::Silent);
 }
 
 #[tokio::test]
@@ -255,7 +229,7 @@ proptest! {
         let program = Program { args: args.clone(), ..npm() };
         let question = Question { name: Some(name.clone()), ..Question::new(Protocol::Tls) };
         let mut input = question.input(Some(&program));
-        input["extra"] = extra;
+        input.cijail.insert("extra".into(), extra);
         let opinion = rules.evaluate(input);
         if opinion.advice == Advice::Allow {
             prop_assert_eq!(name, "good.test");
@@ -266,14 +240,14 @@ proptest! {
     #[test]
     fn any_module_is_read_or_refused(text in "(package cijail\n)?[\\PC\n]{0,120}") {
         if let Ok(mut rules) = Rules::new(&[module(&text)]) {
-            rules.evaluate(json!({ "name": "a" }));
+            rules.evaluate(raw(&json!({ "name": "a" })));
         }
     }
 
     /// An answer of any kind but a boolean denies.
     #[test]
     fn any_other_answer_denies(answer in json_value()) {
-        let opinion = rules(&format!("allow := {answer}\n")).evaluate(json!({}));
+        let opinion = rules(&format!("allow := {answer}\n")).evaluate(raw(&json!({})));
         let wanted = match answer {
             serde_json::Value::Bool(true) => Advice::Allow,
             serde_json::Value::Bool(false) => Advice::Silent,

@@ -8,7 +8,7 @@ use netns::guard::confine_helper;
 use policy::Opinion;
 use tokio::sync::oneshot;
 
-use super::Rules;
+use super::{Input, Rules};
 
 /// Evaluations that may wait.
 const WAITING: usize = 1024;
@@ -19,7 +19,7 @@ const STACK: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Worker(SyncSender<Task>);
 
-type Task = (serde_json::Value, oneshot::Sender<Opinion>);
+type Task = (Input, oneshot::Sender<Opinion>);
 
 impl Worker {
     pub(super) fn start(mut rules: Rules) -> io::Result<Worker> {
@@ -40,7 +40,7 @@ impl Worker {
     }
 
     /// Asks for an evaluation; `None` if too many wait already.
-    pub(super) fn ask(&self, input: serde_json::Value) -> Option<oneshot::Receiver<Opinion>> {
+    pub(super) fn ask(&self, input: Input) -> Option<oneshot::Receiver<Opinion>> {
         let (sender, answer) = oneshot::channel();
         self.0.try_send((input, sender)).ok().map(|()| answer)
     }

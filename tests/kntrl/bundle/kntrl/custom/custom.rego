@@ -1,0 +1,3 @@
+package kntrl.custom["custom"]
+
+import rego.v1
