@@ -16,7 +16,6 @@ mod text;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::live::Live;
@@ -78,46 +77,51 @@ enum Message {
 #[derive(Debug)]
 pub struct Writer {
     audit: Audit,
-    thread: JoinHandle<Result<bool, LogError>>,
-    /// Disconnected once the writer has ended.
-    done: Receiver<()>,
+    /// What came of it, once the writer has ended; disconnected if it panicked.
+    done: Receiver<Result<bool, LogError>>,
 }
 
 /// Starts the writer.
 ///
 /// # Errors
 /// No thread could be started.
-pub fn start(mut sinks: Sinks) -> std::io::Result<Writer> {
+pub fn start(sinks: Sinks) -> std::io::Result<Writer> {
     // Bounded by `queued`: a channel with a bound of its own pays for all of it at start-up.
     let (sender, receiver) = channel();
     let shared = Arc::<Shared>::default();
     shared.silent.store(sinks.is_silent(), Ordering::Relaxed);
     let progress = shared.clone();
-    let (alive, done) = channel();
-    let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
-        let _alive: Sender<()> = alive;
-        // Every destination is open.
-        netns::guard::confine_helper()?;
-        // If nobody says how the run went, we failed.
-        let mut outcome = RunOutcome { command: None, objected: false };
-        while let Some(message) = next(&receiver, &mut sinks) {
-            match message {
-                Message::Event(mut event, size) => {
-                    event.complete();
-                    sinks.event(&event);
-                    progress.queued.fetch_sub(size, Ordering::Relaxed);
-                    progress.written.fetch_add(1, Ordering::Relaxed);
-                }
-                Message::Notice(text) => sinks.notice(&text),
-                Message::End(told) => {
-                    outcome = told;
-                    break;
-                }
+    let (finished, done) = channel();
+    std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
+        let written = write(&receiver, sinks, &progress);
+        // Nobody waits any more if this took too long.
+        let _ = finished.send(written);
+    })?;
+    Ok(Writer { audit: Audit { sender, shared, live: Live::default() }, done })
+}
+
+/// Writes messages until the last one.
+fn write(receiver: &Receiver<Message>, mut sinks: Sinks, progress: &Shared) -> Result<bool, LogError> {
+    // Every destination is open.
+    netns::guard::confine_helper()?;
+    // If nobody says how the run went, we failed.
+    let mut outcome = RunOutcome { command: None, objected: false };
+    while let Some(message) = next(receiver, &mut sinks) {
+        match message {
+            Message::Event(mut event, size) => {
+                event.complete();
+                sinks.event(&event);
+                progress.queued.fetch_sub(size, Ordering::Relaxed);
+                progress.written.fetch_add(1, Ordering::Relaxed);
+            }
+            Message::Notice(text) => sinks.notice(&text),
+            Message::End(told) => {
+                outcome = told;
+                break;
             }
         }
-        sinks.finish(outcome)
-    })?;
-    Ok(Writer { audit: Audit { sender, shared, live: Live::default() }, thread, done })
+    }
+    sinks.finish(outcome)
 }
 
 /// The next message, before which what waits for standard error may go.
@@ -212,13 +216,17 @@ impl Writer {
         let _ = self.audit.sender.send(Message::End(outcome));
         let written = || self.audit.shared.written.load(Ordering::Relaxed);
         let (begun, mut before) = (Instant::now(), written());
-        while self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        let written = loop {
+            match self.done.recv_timeout(PATIENCE) {
+                Ok(written) => break written,
+                Err(RecvTimeoutError::Disconnected) => break Err(LogError::Panicked),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
             let now = written();
             if std::mem::replace(&mut before, now) == now || begun.elapsed() > MOST_PATIENCE {
                 return Err(LogError::Stuck);
             }
-        }
-        let written = self.thread.join().unwrap_or(Err(LogError::Panicked));
+        };
         match self.audit.shared.lost.load(Ordering::Relaxed) {
             0 => written,
             count => written.and(Err(LogError::Lost(count))),

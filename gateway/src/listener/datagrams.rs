@@ -9,7 +9,7 @@ use netns::net::{CapturedDatagram, DatagramSocket, RawSender};
 use policy::{Mode, Name, Opinion, Reason, Request, Standing, Verdict, overrule};
 use tokio::io::unix::AsyncFd;
 
-use super::queue::OnDatagram;
+use super::queue::{MAX_DATAGRAM, OnDatagram};
 use super::refusals::Refusals;
 use crate::audit::{Event, Kind, Origin, Pending};
 use crate::connection::{Context, chain};
@@ -52,7 +52,7 @@ impl Datagrams {
 }
 
 impl OnDatagram for Datagrams {
-    const LONGEST: usize = 65_535;
+    const LONGEST: usize = MAX_DATAGRAM;
 
     fn handle(&self, _: &Arc<AsyncFd<DatagramSocket>>, datagram: CapturedDatagram, payload: &[u8]) {
         let Shared { context, flows, .. } = &*self.0;

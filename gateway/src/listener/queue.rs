@@ -1,6 +1,7 @@
 //! Sockets on which what the job sends waits for the gateway: served while it runs, and read once more
 //! when it has ended, as its last words may have come after the last look.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,13 @@ use crate::audit::Audit;
 const BREATHER: Duration = Duration::from_millis(20);
 /// What is read from one socket when the job has ended: more than the kernel lets wait there.
 const MOST_AT_THE_END: usize = 8192;
+/// Octets in the largest datagram.
+pub(super) const MAX_DATAGRAM: usize = 65_535;
+
+thread_local! {
+    /// For one datagram at a time, whichever socket it is from.
+    static DATAGRAM: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_DATAGRAM].into_boxed_slice());
+}
 
 /// A socket that is served by a task of its own.
 pub trait Queue: Send + Sync {
@@ -25,7 +33,7 @@ pub trait Queue: Send + Sync {
 
 /// What becomes of datagrams.
 pub trait OnDatagram: Send + Sync + 'static {
-    /// Octets that are read of each.
+    /// Octets that are read of each, at most 65,535.
     const LONGEST: usize;
 
     /// Handles one that came on this socket, without waiting for anything.
@@ -72,31 +80,32 @@ struct Datagrams<H> {
 
 impl<H: OnDatagram> Datagrams<H> {
     async fn serve(&self) -> io::Result<()> {
-        let mut buffer = vec![0; H::LONGEST];
         loop {
             let mut ready = self.socket.readable().await?;
             // Nothing there any more: it is waited for again.
-            let _ = ready.try_io(|_| self.take(&mut buffer));
+            let _ = ready.try_io(|_| self.take());
         }
     }
 
     /// `WouldBlock` if there is none.
-    fn take(&self, buffer: &mut [u8]) -> io::Result<()> {
-        match self.socket.get_ref().receive(buffer) {
-            Ok(datagram) => self.handler.handle(&self.socket, datagram, &buffer[..datagram.length]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-            // One without its destination belongs nowhere; the next one may.
-            Err(_) => {}
-        }
-        Ok(())
+    fn take(&self) -> io::Result<()> {
+        DATAGRAM.with_borrow_mut(|buffer| {
+            let buffer = &mut buffer[..H::LONGEST];
+            match self.socket.get_ref().receive(buffer) {
+                Ok(datagram) => self.handler.handle(&self.socket, datagram, &buffer[..datagram.length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                // One without its destination belongs nowhere; the next one may.
+                Err(_) => {}
+            }
+            Ok(())
+        })
     }
 }
 
 impl<H: OnDatagram> Queue for Datagrams<H> {
     fn read_to_the_end(&self) {
-        let mut buffer = vec![0; H::LONGEST];
         for _ in 0..MOST_AT_THE_END {
-            if self.take(&mut buffer).is_err() {
+            if self.take().is_err() {
                 return;
             }
         }
