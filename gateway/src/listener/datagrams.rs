@@ -36,7 +36,7 @@ struct Judged {
     standing: Standing,
 }
 
-/// A flow that others have a say in, or that is on its way.
+/// A flow that was judged, with what it takes to refuse it, to ask others about it or to relay it.
 struct Begun {
     pair: Pair,
     judged: Judged,

@@ -4,6 +4,7 @@ use policy::{Mode, Reason};
 
 use super::*;
 use crate::audit::Kind;
+use crate::live::snapshot::{self, Run};
 
 fn event(verdict: Outcome, kind: Kind, name: &str) -> Event {
     let mut event = Event::new(verdict, kind);

@@ -95,6 +95,12 @@ fn annotations_stay_one_line_each() {
     assert_eq!(text.lines().count(), 1);
     assert!(text.starts_with("::error title=cijail-net::dns evil.test|`\\u{1b}[31m\\n::error::x BLOCKED"));
     assert!(annotations(&summary(Mode::Monitor)).starts_with("::warning "));
+    let mut many = runs::many(0, 1);
+    for index in 0..12 {
+        many.add(&runs::event(Outcome::Deny, Kind::Tls, &format!("n{index}.evil.test"), 443, 1));
+    }
+    let lines: Vec<String> = annotations(&many).lines().map(str::to_owned).collect();
+    assert_eq!((lines.len(), &*lines[9]), (10, "::error title=cijail-net::and 3 more"));
 }
 
 #[test]
