@@ -7,9 +7,12 @@ use serde::Deserialize;
 use super::Summary;
 use super::destination::Destination;
 
+/// What tells destinations apart.
+type Key = (String, Option<u16>, String);
+
 /// What an earlier run talked to.
 #[derive(Debug)]
-pub struct Baseline(BTreeSet<(String, Option<u16>, String)>);
+pub struct Baseline(BTreeSet<Key>);
 
 /// Of a report only what tells destinations apart.
 #[derive(Deserialize)]
@@ -31,12 +34,15 @@ impl Baseline {
     /// It is no such report.
     pub fn read(text: &[u8]) -> Result<Baseline, serde_json::Error> {
         let report: Report = serde_json::from_slice(text)?;
-        Ok(Baseline(report.destinations.into_iter().map(|row| (row.host, row.port, row.kind)).collect()))
+        let rows = report.destinations.into_iter().map(|row| (row.host, row.port, row.kind));
+        // Nobody knows whom it stands for: whoever it is in another run is new.
+        let others = key(&Destination::others());
+        Ok(Baseline(rows.filter(|row| *row != others).collect()))
     }
 
     /// What the run talked to, or tried to, and the earlier one did not.
     pub fn new_in(&self, summary: &Summary) -> Vec<String> {
-        let is_new = |to: &&Destination| !self.0.contains(&(to.host.clone(), to.port, to.kind.to_owned()));
+        let is_new = |to: &&Destination| !self.0.contains(&key(to));
         let rows = summary.rows();
         rows.iter()
             .map(|(to, _)| *to)
@@ -44,4 +50,8 @@ impl Baseline {
             .map(|to| format!("{} {}", to.kind, to.shown()))
             .collect()
     }
+}
+
+fn key(to: &Destination) -> Key {
+    (to.host.clone(), to.port, to.kind.to_owned())
 }

@@ -138,6 +138,16 @@ fn what_is_new_is_told() {
 }
 
 #[test]
+fn more_than_is_told_apart_is_always_new() {
+    let mut summary = runs::ordinary(Mode::Enforce);
+    for number in 0..6_000 {
+        summary.add(&runs::event(Outcome::Allow, Kind::Tls, &format!("n{number}.test"), 443, 7_050));
+    }
+    let baseline = Baseline::read(summary.write(ReportFormat::Json, 80).as_bytes()).unwrap();
+    assert_eq!(baseline.new_in(&summary), ["other and others"]);
+}
+
+#[test]
 fn programs_are_told_apart() {
     let mut summary = runs::ordinary(Mode::Enforce);
     let report = |summary: &Summary| -> serde_json::Value {
