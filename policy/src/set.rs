@@ -46,6 +46,8 @@ pub type ReadSet<'r> = dyn FnMut(SetFile<'_>) -> Result<SetText, String> + 'r;
 #[derive(Debug, Default)]
 pub(crate) struct Set {
     pub(crate) members: Vec<Member>,
+    /// All of it could be read, so that no members are what there is.
+    is_whole: bool,
     /// Ports of addresses without any, unless the reference has some.
     ports: &'static [&'static str],
     /// Addresses that are denied where the set is allowed.
@@ -76,7 +78,7 @@ impl<'t> Reference<'t> {
 
 impl Set {
     pub(crate) fn of(members: Vec<Member>) -> Set {
-        Set { members, ..Set::default() }
+        Set { members, is_whole: true, ..Set::default() }
     }
 
     /// Whether no rule was made of it yet.
@@ -85,7 +87,7 @@ impl Set {
     }
 
     /// Adds the rules of the set to the draft, once for each effect and ports. `origin` is the place of
-    /// the reference.
+    /// the reference. Denying nothing is a mistake: a list that was lost on its way looks like that.
     pub(crate) fn take(
         &mut self,
         draft: &mut Draft,
@@ -93,6 +95,15 @@ impl Set {
         effect: Effect,
         origin: &Origin,
     ) {
+        if effect == Effect::Deny && self.is_whole && self.members.is_empty() {
+            let message = "the set is empty, so this denies nothing: fill it, or remove this entry";
+            let name = format!("@{}", reference.name);
+            draft.error(&origin.source().into(), origin.position(), message.to_owned(), Some(&name));
+        }
+        self.make_rules(draft, reference, effect, origin);
+    }
+
+    fn make_rules(&mut self, draft: &mut Draft, reference: Reference<'_>, effect: Effect, origin: &Origin) {
         if !self.taken.insert((effect, reference.ports.map(str::to_owned))) {
             return;
         }
@@ -144,7 +155,7 @@ impl Set {
     pub(crate) fn check(&mut self, draft: &mut Draft, name: &str, origin: &Origin) {
         let before = draft.rules.len();
         // Deny rules may do without a port, so this reads every rule that either effect takes.
-        self.take(draft, Reference { name, ports: None }, Effect::Deny, origin);
+        self.make_rules(draft, Reference { name, ports: None }, Effect::Deny, origin);
         draft.rules.truncate(before);
         self.taken.clear();
     }
@@ -160,6 +171,8 @@ pub(crate) fn read(draft: &mut Draft, text: &SetText, keys: Option<&[&str]>) -> 
         None => Set::of(lines::members(&source, content)),
         Some(keys) => {
             let mut members = Vec::new();
+            // A list without keys is reported where it stands.
+            let mut is_whole = !keys.is_empty();
             for key in keys {
                 match document::strings(content, key) {
                     Ok(strings) => members.extend(
@@ -170,10 +183,11 @@ pub(crate) fn read(draft: &mut Draft, text: &SetText, keys: Option<&[&str]>) -> 
                     Err(mistake) => {
                         let at = places.of(mistake.offset);
                         draft.error(&source, Some(at), mistake.message, mistake.words.as_deref());
+                        is_whole = false;
                     }
                 }
             }
-            Set::of(members)
+            Set { is_whole, ..Set::of(members) }
         }
     }
 }

@@ -204,6 +204,14 @@ fn mistakes_have_the_place_where_they_are() {
 }
 
 #[test]
+fn a_set_that_denies_nothing_is_a_mistake() {
+    let file = "allow = ['@none']\ndeny = ['@none', '@none']\n[sets]\nnone = []\nother = []";
+    let mistake = "the set is empty, so this denies nothing: fill it, or remove this entry: \"@none\"";
+    assert_eq!(errors(file, &[]), [format!("p.toml:2:9: {mistake}"), format!("p.toml:2:18: {mistake}")]);
+    built("allow = ['@none']\n[sets]\nnone = []", &["none"]).unwrap();
+}
+
+#[test]
 fn a_document_without_keys_is_a_mistake() {
     let file = "deny = ['@gh']\n[sets]\ngh = { file = 'meta.json', keys = [] }";
     assert_eq!(errors(file, &[]), ["p.toml:3:35: the list is empty: remove the key, or add an entry"]);
