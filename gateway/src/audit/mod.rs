@@ -59,11 +59,17 @@ struct Shared {
     silent: AtomicBool,
     /// Octets of the events that wait.
     queued: AtomicUsize,
-    /// Events written.
+    /// Events and reports written.
     written: AtomicU64,
     lost: AtomicU64,
     /// Whether the shortage of descriptors has been told.
     short: AtomicBool,
+}
+
+impl Shared {
+    fn step(&self) {
+        self.written.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 enum Message {
@@ -112,7 +118,7 @@ fn write(receiver: &Receiver<Message>, mut sinks: Sinks, progress: &Shared) -> R
                 event.complete();
                 sinks.event(&event);
                 progress.queued.fetch_sub(size, Ordering::Relaxed);
-                progress.written.fetch_add(1, Ordering::Relaxed);
+                progress.step();
             }
             Message::Notice(text) => sinks.notice(&text),
             Message::End(told) => {
@@ -121,7 +127,7 @@ fn write(receiver: &Receiver<Message>, mut sinks: Sinks, progress: &Shared) -> R
             }
         }
     }
-    sinks.finish(outcome)
+    sinks.finish(outcome, || progress.step())
 }
 
 /// The next message, before which what waits for standard error may go.

@@ -156,15 +156,16 @@ impl Sinks {
         }
     }
 
-    /// Writes what is left, and says whether there was a destination that the baseline has not.
-    pub(super) fn finish(mut self, outcome: RunOutcome) -> Result<bool, LogError> {
+    /// Writes what is left, and says whether there was a destination that the baseline has not. `progress` is
+    /// called after each step.
+    pub(super) fn finish(mut self, outcome: RunOutcome, progress: impl Fn()) -> Result<bool, LogError> {
         self.tell_repeats();
         let mut reports = self.reports.take();
         let new = reports.as_ref().is_some_and(|reports| self.tell_new(reports));
         if let Some(reports) = &mut reports {
             reports.summary.end(outcome.end(new));
         }
-        let reported = self.report(reports);
+        let reported = self.report(reports, progress);
         self.printer.flush(PATIENCE);
         if let Some(mut file) = self.file.take() {
             file.flush();
@@ -184,7 +185,7 @@ impl Sinks {
         !new.is_empty()
     }
 
-    fn report(&mut self, reports: Option<Reports>) -> Result<(), LogError> {
+    fn report(&mut self, reports: Option<Reports>, progress: impl Fn()) -> Result<(), LogError> {
         let Some(reports) = reports else { return Ok(()) };
         let mut result = Ok(());
         for (format, file) in reports.written {
@@ -197,6 +198,7 @@ impl Sinks {
                     result = result.and(file.write_all(text.as_bytes()).map_err(failed));
                 }
             }
+            progress();
         }
         if reports.annotated {
             self.printer.print(&annotations(&reports.summary));
