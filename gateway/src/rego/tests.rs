@@ -119,6 +119,18 @@ fn a_rule_that_fails_denies() {
     assert_eq!(rules.evaluate(to("b.test", 443).input(None)).advice, Advice::Allow);
 }
 
+#[test]
+fn what_a_failed_rule_replaced_is_as_before() {
+    let mut rules = rules(
+        "safe(x) if x == \"good.test\"\nanything(_) := true\nallow if safe(input.name)\n\
+         deny if {\n\tinput.name == \"fails.test\"\n\tsafe(1) with safe as anything with input.port as to_number(input.name)\n}\n",
+    );
+    assert_eq!(rules.evaluate(to("evil.test", 443).input(None)).advice, Advice::Silent);
+    let opinion = rules.evaluate(to("fails.test", 443).input(None));
+    assert_eq!(opinion.advice, Advice::Deny(Objection::Error), "{opinion:?}");
+    assert_eq!(rules.evaluate(to("evil.test", 443).input(None)).advice, Advice::Silent);
+}
+
 const ENDLESS: &str = "allow if { input.name == \"slow.test\"; some a in numbers.range(1, 100000); \
                        some b in numbers.range(1, 100000); a * b == 0 }\nallow if input.name == \"good.test\"\n";
 
