@@ -15,6 +15,8 @@ pub(crate) fn add(suite: &mut Suite) {
         rego_allows_and_denies_by_name,
         rego_allows_by_port_and_address,
         rego_judges_requests,
+        a_path_that_can_be_read_in_two_ways_is_not_allowed_by_rego,
+        an_address_that_rego_allows_is_no_way_to_others,
         rego_judges_datagrams,
         rego_looks_at_the_process,
         what_fails_in_rego_denies,
@@ -111,6 +113,67 @@ fn rego_judges_requests(mode: Mode) {
     );
     assert_eq!(site.requests().len(), 1);
     world.assert_attacker_saw_nothing();
+}
+
+fn a_path_that_can_be_read_in_two_ways_is_not_allowed_by_rego(mode: Mode) {
+    let world = World::new();
+    let site = world.site("site.test");
+    let rules = "allow if input.protocol == \"dns\"\n\
+                 allow if startswith(input.url, \"http://site.test/open/\")\n\
+                 deny if startswith(input.url, \"http://site.test/open/secret\")\n";
+    let jail = with_rules(&world, Jail::new(&world, mode), rules);
+    let get = |path: &str| {
+        let url = format!("http://site.test{path}");
+        jail.run([
+            "curl",
+            "-sS",
+            "--max-time",
+            "10",
+            "--path-as-is",
+            "-o",
+            "body",
+            "-w",
+            "%{http_code}",
+            &url,
+        ])
+    };
+    get("/o%70en/a").assert_stdout("404");
+    for path in
+        ["/open/../closed", "/open/%2e%2e/closed", "/open/..%2fclosed", "/open//closed", "/open/..;/closed"]
+    {
+        get(path).assert_stdout("403").assert_denied("http", "site.test", "not-allowed");
+    }
+    get("/open/s%65cret").assert_stdout("403").assert_denied("http", "site.test", "not-allowed");
+    assert_eq!(site.requests().len(), 1);
+}
+
+fn an_address_that_rego_allows_is_no_way_to_others(mode: Mode) {
+    let world = World::new();
+    let site = world.site("site.test");
+    site.page("/", Reply::ok("allowed\n"));
+    let address = site.addresses()[0].to_string();
+    let rules = format!("allow if input.address == \"{address}\"\n");
+    let jail = with_rules(&world, Jail::new(&world, mode), &rules);
+    // Whatever the job names there, the bytes go to that address.
+    for (scheme, port) in [("https", 443), ("http", 80)] {
+        let resolve = format!("evil.test:{port}:{address}");
+        let url = format!("{scheme}://evil.test/");
+        jail.run(["curl", "-sSk", "--max-time", "10", "--resolve", &resolve, &url]);
+    }
+    let plain = format!("http://{address}/");
+    jail.run(["curl", "-sS", "--max-time", "10", "-H", "Host: evil.test:8080", &plain]);
+    let proxy = format!("http://{address}:80");
+    for target in ["http://198.51.100.66/", "http://evil.test:8080/", "https://evil.test/"] {
+        let outcome = jail.run(["curl", "-sS", "--max-time", "10", "-x", &proxy, target]);
+        assert!(!outcome.denied().is_empty(), "{target}: {outcome}");
+    }
+    jail.run(["curl", "-sS", "--max-time", "10", "-H", "Host: 198.51.100.66", &plain]).assert_denied(
+        "http",
+        "198.51.100.66",
+        "ip-not-allowed",
+    );
+    world.assert_attacker_saw_nothing();
+    jail.run(["curl", "-sS", "--max-time", "10", &plain]).assert_stdout("allowed\n");
 }
 
 fn rego_judges_datagrams(mode: Mode) {
