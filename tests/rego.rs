@@ -4,6 +4,10 @@ mod kntrl;
 mod labels;
 
 use std::fs;
+use std::os::unix::fs::symlink;
+
+use nix::sys::stat::Mode as Permissions;
+use nix::unistd::mkfifo;
 
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
@@ -311,6 +315,16 @@ fn mistakes_in_rego_run_nothing(mode: Mode) {
     }
     let outcome = Jail::new(&world, mode).option("--rego").option(&parts).shell("touch ran");
     outcome.assert_code(125).assert_says("2.rego:4:1: the function cijail.f").assert_says("1.rego as well");
+    // A link that leads back, and a pipe that nobody writes to.
+    let odd = world.files().shared().join("odd");
+    fs::create_dir_all(&odd).unwrap();
+    fs::write(odd.join("z.rego"), format!("{HEAD}allow := true\n")).unwrap();
+    symlink(".", odd.join("again")).unwrap();
+    let jail = Jail::new(&world, mode).option("--rego").option(&odd);
+    jail.shell("touch ran").assert_code(125).assert_says("deep");
+    fs::remove_file(odd.join("again")).unwrap();
+    mkfifo(&odd.join("a.rego"), Permissions::S_IRUSR).unwrap();
+    jail.shell("touch ran").assert_code(125).assert_says("a.rego is no file");
     for path in ["/nowhere.rego", "/etc/hosts"] {
         Jail::new(&world, mode)
             .option("--rego")
