@@ -192,6 +192,32 @@ fn mistakes_have_a_place() {
     assert!(error(&twice).starts_with("data.json: "));
 }
 
+#[test]
+fn functions_do_not_call_themselves() {
+    let read = |second: &str| {
+        let first = "package cijail\nimport rego.v1\nimport data.lib as l\nimport data.other.h\n\
+                     allow if f(input.name)\nf(x) if l.g(x)\nf(x) if h(x)\n";
+        let named = |source: &str, text: &str| Document::Module { source: source.into(), text: text.into() };
+        let documents = [named("1.rego", first), named("2.rego", &format!("{second}\n"))];
+        Rules::new(&documents).map(drop).map_err(|error| error.to_string())
+    };
+    let lib = "package lib\nimport rego.v1\n";
+    let other = "package other\nimport rego.v1\ng(x) if x == 1\n";
+    let recurs = |place: &str, name: &str| {
+        Err(format!("{place}: recursion: the function data.{name} comes to call itself"))
+    };
+    for (second, outcome) in [
+        (format!("{lib}g(x) if count([y | g(y)]) > count(x)"), recurs("2.rego:3:1", "lib.g")),
+        (format!("{lib}g(x) if data[\"cijail\"].f(x)"), recurs("1.rego:6:1", "cijail.f")),
+        (format!("{other}h(x) if data.cijail.f(x) else := 2"), recurs("1.rego:6:1", "cijail.f")),
+        (format!("{lib}g(x) if not f(x)\nf(x) if data.lib.g2(x)\ng2(x) if x == \"g\""), Ok(())),
+        (format!("{other}h(x) if g(x)"), Ok(())),
+    ] {
+        // The other package's function is missing, which only a call would tell.
+        assert_eq!(read(&second), outcome, "{second}");
+    }
+}
+
 #[tokio::test]
 async fn asked_from_elsewhere() {
     let rego = Rego::start(rules(ENDLESS)).unwrap();
