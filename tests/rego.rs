@@ -156,7 +156,11 @@ fn an_address_that_rego_allows_is_no_way_to_others(mode: Mode) {
     let site = world.site("site.test");
     site.page("/", Reply::ok("allowed\n"));
     let address = site.addresses()[0].to_string();
-    let rules = format!("allow if input.address == \"{address}\"\n");
+    // A name of the attacker's that has this address too, and others for where nothing listens on it.
+    world.zone().address("shared.test", site.addresses()[0]).address("shared.test", [198, 51, 100, 66]);
+    let rules = format!(
+        "allow if input.address == \"{address}\"\nallow if {{ input.protocol == \"dns\"; input.name == \"shared.test\" }}\n"
+    );
     let jail = with_rules(&world, Jail::new(&world, mode), &rules);
     // Whatever the job names there, the bytes go to that address.
     for (scheme, port) in [("https", 443), ("http", 80)] {
@@ -176,6 +180,8 @@ fn an_address_that_rego_allows_is_no_way_to_others(mode: Mode) {
         "198.51.100.66",
         "ip-not-allowed",
     );
+    let other_port = format!("dig +short shared.test; echo secret | nc -N -w 5 {address} 7099; exit 0");
+    jail.shell(&other_port).assert_says(&address).assert_event("allow", "tcp", "shared.test", None);
     world.assert_attacker_saw_nothing();
     jail.run(["curl", "-sS", "--max-time", "10", &plain]).assert_stdout("allowed\n");
 }
