@@ -4,6 +4,10 @@ mod kntrl;
 mod labels;
 
 use std::fs;
+use std::os::unix::fs::symlink;
+
+use nix::sys::stat::Mode as Permissions;
+use nix::unistd::mkfifo;
 
 use crate::jail::Jail;
 use crate::suite::{Mode, Suite, both};
@@ -15,6 +19,8 @@ pub(crate) fn add(suite: &mut Suite) {
         rego_allows_and_denies_by_name,
         rego_allows_by_port_and_address,
         rego_judges_requests,
+        a_path_that_can_be_read_in_two_ways_is_not_allowed_by_rego,
+        an_address_that_rego_allows_is_no_way_to_others,
         rego_judges_datagrams,
         rego_looks_at_the_process,
         what_fails_in_rego_denies,
@@ -111,6 +117,73 @@ fn rego_judges_requests(mode: Mode) {
     );
     assert_eq!(site.requests().len(), 1);
     world.assert_attacker_saw_nothing();
+}
+
+fn a_path_that_can_be_read_in_two_ways_is_not_allowed_by_rego(mode: Mode) {
+    let world = World::new();
+    let site = world.site("site.test");
+    let rules = "allow if input.protocol == \"dns\"\n\
+                 allow if startswith(input.url, \"http://site.test/open/\")\n\
+                 deny if startswith(input.url, \"http://site.test/open/secret\")\n";
+    let jail = with_rules(&world, Jail::new(&world, mode), rules);
+    let get = |path: &str| {
+        let url = format!("http://site.test{path}");
+        jail.run([
+            "curl",
+            "-sS",
+            "--max-time",
+            "10",
+            "--path-as-is",
+            "-o",
+            "body",
+            "-w",
+            "%{http_code}",
+            &url,
+        ])
+    };
+    get("/o%70en/a").assert_stdout("404");
+    for path in
+        ["/open/../closed", "/open/%2e%2e/closed", "/open/..%2fclosed", "/open//closed", "/open/..;/closed"]
+    {
+        get(path).assert_stdout("403").assert_denied("http", "site.test", "not-allowed");
+    }
+    get("/open/s%65cret").assert_stdout("403").assert_denied("http", "site.test", "not-allowed");
+    assert_eq!(site.requests().len(), 1);
+}
+
+fn an_address_that_rego_allows_is_no_way_to_others(mode: Mode) {
+    let world = World::new();
+    let site = world.site("site.test");
+    site.page("/", Reply::ok("allowed\n"));
+    let address = site.addresses()[0].to_string();
+    // A name of the attacker's that has this address too, and others for where nothing listens on it.
+    world.zone().address("shared.test", site.addresses()[0]).address("shared.test", [198, 51, 100, 66]);
+    let rules = format!(
+        "allow if input.address == \"{address}\"\nallow if {{ input.protocol == \"dns\"; input.name == \"shared.test\" }}\n"
+    );
+    let jail = with_rules(&world, Jail::new(&world, mode), &rules);
+    // Whatever the job names there, the bytes go to that address.
+    for (scheme, port) in [("https", 443), ("http", 80)] {
+        let resolve = format!("evil.test:{port}:{address}");
+        let url = format!("{scheme}://evil.test/");
+        jail.run(["curl", "-sSk", "--max-time", "10", "--resolve", &resolve, &url]);
+    }
+    let plain = format!("http://{address}/");
+    jail.run(["curl", "-sS", "--max-time", "10", "-H", "Host: evil.test:8080", &plain]);
+    let proxy = format!("http://{address}:80");
+    for target in ["http://198.51.100.66/", "http://evil.test:8080/", "https://evil.test/"] {
+        let outcome = jail.run(["curl", "-sS", "--max-time", "10", "-x", &proxy, target]);
+        assert!(!outcome.denied().is_empty(), "{target}: {outcome}");
+    }
+    jail.run(["curl", "-sS", "--max-time", "10", "-H", "Host: 198.51.100.66", &plain]).assert_denied(
+        "http",
+        "198.51.100.66",
+        "ip-not-allowed",
+    );
+    let other_port = format!("dig +short shared.test; echo secret | nc -N -w 5 {address} 7099; exit 0");
+    jail.shell(&other_port).assert_says(&address).assert_event("allow", "tcp", "shared.test", None);
+    world.assert_attacker_saw_nothing();
+    jail.run(["curl", "-sS", "--max-time", "10", &plain]).assert_stdout("allowed\n");
 }
 
 fn rego_judges_datagrams(mode: Mode) {
@@ -248,6 +321,16 @@ fn mistakes_in_rego_run_nothing(mode: Mode) {
     }
     let outcome = Jail::new(&world, mode).option("--rego").option(&parts).shell("touch ran");
     outcome.assert_code(125).assert_says("2.rego:4:1: the function cijail.f").assert_says("1.rego as well");
+    // A link that leads back, and a pipe that nobody writes to.
+    let odd = world.files().shared().join("odd");
+    fs::create_dir_all(&odd).unwrap();
+    fs::write(odd.join("z.rego"), format!("{HEAD}allow := true\n")).unwrap();
+    symlink(".", odd.join("again")).unwrap();
+    let jail = Jail::new(&world, mode).option("--rego").option(&odd);
+    jail.shell("touch ran").assert_code(125).assert_says("deep");
+    fs::remove_file(odd.join("again")).unwrap();
+    mkfifo(&odd.join("a.rego"), Permissions::S_IRUSR).unwrap();
+    jail.shell("touch ran").assert_code(125).assert_says("a.rego is no file");
     for path in ["/nowhere.rego", "/etc/hosts"] {
         Jail::new(&world, mode)
             .option("--rego")

@@ -2,13 +2,14 @@
 //! who asks them hands their opinion in.
 //!
 //! Something passes if the policy or the others allow it, and neither denies it. Whatever the others say,
-//! they do not open private addresses and ports of DNS, nor what the policy denies for another reason than that no rule
+//! they do not open private addresses, ports of DNS and paths that can be read in two ways, nor what the policy denies for another reason than that no rule
 //! speaks of it.
 
 use std::sync::LazyLock;
 
 use crate::address::is_private_address;
 use crate::engine::{Denial, Verdict};
+use crate::path::is_ambiguous;
 use crate::rule::Subject;
 use crate::{Effect, Origin, Reason, Request, Rule};
 
@@ -109,7 +110,9 @@ impl<'p> Verdict<'p> {
             }
             _ => request.protocol_and_port().is_some_and(|(_, port)| port == DNS),
         };
-        let is_open = denial.rule.is_none() && unspoken && !is_private && !is_dns;
+        // Rules elsewhere compare texts, and what a server makes of such a path is another one.
+        let is_ambiguous = matches!(*request, Request::Http { path, .. } if is_ambiguous(path));
+        let is_open = denial.rule.is_none() && unspoken && !is_private && !is_dns && !is_ambiguous;
         if is_open { Standing::Open } else { Standing::Closed }
     }
 
@@ -129,8 +132,8 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Name;
     use crate::engine::tests::policy;
+    use crate::{Name, Scheme};
 
     fn advised(allow: &[&str], deny: &[&str], request: &Request<'_>, advice: Advice) -> String {
         policy(allow, deny).judge(request).advised(request, advice).to_string()
@@ -151,6 +154,18 @@ mod tests {
             advised(&["a.test"], &[], &tls, Advice::Deny(Objection::Deadline)),
             "deny: limit, by rego: deadline (--rego)"
         );
+    }
+
+    #[test]
+    fn advice_opens_no_path_that_can_be_read_in_two_ways() {
+        let host = Name::parse("a.test").unwrap();
+        for (path, opens) in
+            [("/a/b", true), ("/a/%62", true), ("/a/../b", false), ("/a/..%2fb", false), ("/a//b", false)]
+        {
+            let request = Request::Http { scheme: Scheme::Http, host: &host, port: 80, method: "GET", path };
+            assert_eq!(advised(&[], &[], &request, Advice::Allow).starts_with("allow"), opens, "{path}");
+            assert!(advised(&["a.test"], &[], &request, Advice::Allow).starts_with("allow"), "{path}");
+        }
     }
 
     #[test]

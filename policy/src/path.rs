@@ -83,8 +83,9 @@ impl fmt::Display for PathPrefix {
     }
 }
 
-/// The normal spelling of a path, for rules and for suggestions.
-pub(crate) fn normalise(path: &str) -> String {
+/// The normal spelling of a path, for rules and for suggestions: percent-encoding as it has to be, without dot and
+/// empty segments.
+pub fn normalise(path: &str) -> String {
     let encoded: String = Normal::new(path).map(char::from).collect();
     let mut kept: Vec<&str> = Vec::new();
     let mut is_directory = true;
@@ -103,7 +104,7 @@ pub(crate) fn normalise(path: &str) -> String {
 /// Whether servers and proxies are known to read such a path in more than one way: dot or empty
 /// segments, encoded separators and dots, double or overlong encoding, control characters, raw
 /// bytes that a URI cannot hold.
-pub(crate) fn is_ambiguous(path: &str) -> bool {
+pub fn is_ambiguous(path: &str) -> bool {
     if path.is_empty() {
         return false;
     }

@@ -20,6 +20,8 @@ pub(super) enum ReadError {
     Empty(PathBuf),
     #[error("{} has directories more than {DEEPEST} deep", .0.display())]
     Deep(PathBuf),
+    #[error("{} is no file", .0.display())]
+    NoFile(PathBuf),
     #[error("--label")]
     Label(#[from] LabelError),
     #[error(transparent)]
@@ -70,12 +72,19 @@ fn directory(path: &Path, keys: &mut Vec<String>, documents: &mut Vec<Document>)
             directory(&path, keys, documents)?;
             keys.pop();
         } else if name == "data.json" {
-            documents.push(Document::Data { source, path: keys.clone(), text: text(&path)? });
+            documents.push(Document::Data { source, path: keys.clone(), text: text_of_file(&path)? });
         } else if name.ends_with(".rego") && !name.ends_with("_test.rego") {
-            documents.push(Document::Module { source, text: text(&path)? });
+            documents.push(Document::Module { source, text: text_of_file(&path)? });
         }
     }
     Ok(())
+}
+
+/// In a directory nobody means a pipe, and it may be that nobody ever writes to it.
+fn text_of_file(path: &Path) -> Result<String, ReadError> {
+    let metadata =
+        fs::metadata(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })?;
+    if metadata.is_file() { text(path) } else { Err(ReadError::NoFile(path.to_owned())) }
 }
 
 fn text(path: &Path) -> Result<String, ReadError> {

@@ -197,13 +197,13 @@ impl Session {
         let judged_name = judged.name.clone().filter(|_| judged.is_named());
         let question = || Question {
             name: judged_name,
-            address: (self.tunnel.is_none() && !self.synthetic).then(|| self.original_dst.ip()),
             port: Some(asked.port),
             method: Some(method.to_owned()),
-            url: Some(asked.url()),
+            url: Some(asked.normal_url()),
             ..Question::new(Protocol::Http)
         };
-        let judged = self.context.advised(judged, self.origin.as_ref(), question).await;
+        let sent = (self.tunnel.is_none() && !self.synthetic).then_some(self.original_dst);
+        let judged = self.context.advised(judged, self.origin.as_ref(), sent, question).await;
         judged.counted(|name| self.context.dns.admit(name))
     }
 

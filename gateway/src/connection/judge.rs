@@ -4,7 +4,10 @@
 use std::net::SocketAddr;
 
 use dns::TooManyNames;
-use policy::{Denial, Name, Opinion, Policy, Reason, Request, Rule, Scheme, Standing, Verdict, overrule};
+use policy::{
+    Advice, Denial, Name, Opinion, Policy, Reason, Request, Rule, Scheme, Standing, Verdict,
+    is_private_address, overrule,
+};
 
 use crate::sniff::authority::{Authority, Host};
 use crate::sniff::client_hello::ServerName;
@@ -73,6 +76,30 @@ impl<'p> Judged<'p> {
     /// Whether the name is that of a host, rather than an address or what is no name.
     pub fn is_named(&self) -> bool {
         self.name.as_deref().is_some_and(|name| Name::parse(name).is_ok())
+    }
+
+    /// The address that the bytes may go to: its own, or where the job sent them by a name.
+    pub fn address(&self, sent: Option<SocketAddr>) -> Option<SocketAddr> {
+        match &self.destination {
+            Destination::Address(address) => Some(*address),
+            Destination::Name { port, .. } => sent.filter(|sent| sent.port() == *port),
+        }
+    }
+
+    /// Whether only this opinion allows it, and the name is what would be dialled.
+    pub fn would_go_by_name(&self, opinion: &Opinion) -> bool {
+        let is_open = self.verdict.as_ref().is_err_and(|denied| denied.is_open);
+        let is_named = matches!(self.destination, Destination::Name { .. });
+        is_open && is_named && opinion.advice == Advice::Allow
+    }
+
+    /// The same, but it goes to this address whatever it names, which has to be public.
+    pub fn bound_to(self, address: SocketAddr) -> Judged<'p> {
+        let verdict = match self.verdict {
+            Err(_) if is_private_address(address.ip()) => Err(Denied::because(Reason::PrivateAddress)),
+            verdict => verdict,
+        };
+        Judged { verdict, destination: Destination::Address(address), ..self }
     }
 
     /// The same, but refused if the name that would be dialled is one too many. `admit` counts it.

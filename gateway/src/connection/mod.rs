@@ -9,12 +9,12 @@ mod tentative;
 mod tls;
 
 use std::future::ready;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dns::Dns;
-use policy::{Mode, Name, Policy, Reason};
+use policy::{Advice, Mode, Name, Policy, Reason};
 use tokio::net::TcpStream;
 
 use crate::audit::{Audit, Kind, Origin};
@@ -80,15 +80,31 @@ pub struct Context {
 }
 
 impl Context {
-    /// The verdict with what the rules beside the policy's say to the question.
+    /// The verdict with what the rules beside the policy's say to the question. `sent` is the address that
+    /// the job sent to, if it is one.
     async fn advised<'p>(
         &self,
         judged: Judged<'p>,
         origin: Option<&Origin>,
+        sent: Option<SocketAddr>,
         question: impl FnOnce() -> Question,
     ) -> Judged<'p> {
         let Some(rego) = &self.rego else { return judged };
-        judged.advised(rego.advise(question(), origin).await, |name| self.dns.grant(name))
+        let address = judged.address(sent);
+        let nowhere = question();
+        let question = Question { address: address.map(|address| address.ip()), ..nowhere.clone() };
+        let opinion = rego.advise(question, origin).await;
+        let judged = match address {
+            // The name was the job's to choose, so what is allowed for the address goes nowhere else.
+            Some(address)
+                if judged.would_go_by_name(&opinion)
+                    && rego.advise(nowhere, origin).await.advice != Advice::Allow =>
+            {
+                judged.bound_to(address)
+            }
+            _ => judged,
+        };
+        judged.advised(opinion, |name| self.dns.grant(name))
     }
 }
 
@@ -179,18 +195,10 @@ impl Connection<'_> {
     async fn advised<'p>(&self, judged: Judged<'p>, protocol: Protocol) -> Judged<'p> {
         let known = || self.tunnel.as_ref().or(self.names.first()).map(Name::to_string);
         let name = judged.name.clone().filter(|_| judged.is_named()).or_else(known);
-        let question = || Question {
-            name,
-            address: self.asked_address(),
-            port: Some(self.original_dst.port()),
-            ..Question::new(protocol)
-        };
-        self.context.advised(judged, self.origin.as_ref(), question).await
-    }
-
-    /// The address that the job sent to, if it is one: not in a tunnel, and not where it stands for a name.
-    fn asked_address(&self) -> Option<IpAddr> {
-        (self.tunnel.is_none() && !self.synthetic).then(|| self.original_dst.ip())
+        let question = || Question { name, port: Some(self.original_dst.port()), ..Question::new(protocol) };
+        // Not in a tunnel, and not where it stands for a name.
+        let sent = (self.tunnel.is_none() && !self.synthetic).then_some(self.original_dst);
+        self.context.advised(judged, self.origin.as_ref(), sent, question).await
     }
 
     async fn malformed(self, why: &'static str, received: Vec<u8>) {
@@ -251,18 +259,17 @@ impl Connection<'_> {
         let context = self.context;
         let port = authority.port.unwrap_or(self.original_dst.port());
         let judged = self.target().tunnel(&context.policy, &authority, port);
-        let (name, address) = match &authority.host {
-            Host::Name(name) => (Some(name.to_string()), None),
-            Host::Address(address) => (None, Some(*address)),
+        let name = match &authority.host {
+            Host::Name(name) => Some(name.to_string()),
+            Host::Address(_) => None,
         };
         let question = || Question {
             name,
-            address,
             port: Some(port),
             method: Some("CONNECT".to_owned()),
             ..Question::new(Protocol::Connect)
         };
-        let judged = self.counted(context.advised(judged, self.origin.as_ref(), question).await);
+        let judged = self.counted(context.advised(judged, self.origin.as_ref(), None, question).await);
         let passes = judged.verdict.is_ok() || context.policy.mode() == Mode::Monitor;
         if !passes || self.tunnelled {
             let mut report = self.report(Kind::Http, &judged);

@@ -52,14 +52,14 @@ struct Span {
 
 /// `a`, `a.b` or `a["b"]`.
 #[derive(Deserialize)]
-enum Path {
+pub(super) enum Path {
     Var { value: String },
     RefDot { refr: Box<Path>, field: (IgnoredAny, String) },
     RefBrack { refr: Box<Path>, index: Index },
 }
 
 #[derive(Deserialize)]
-enum Index {
+pub(super) enum Index {
     String { value: String },
 }
 
@@ -97,7 +97,7 @@ fn function(rule: &Rule) -> Option<(&Span, &Path)> {
 }
 
 impl Path {
-    fn joined(&self) -> String {
+    pub(super) fn joined(&self) -> String {
         match self {
             Path::Var { value } => value.clone(),
             Path::RefDot { refr, field: (_, name) } => format!("{}.{name}", refr.joined()),

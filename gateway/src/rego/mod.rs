@@ -12,6 +12,7 @@ mod kntrl;
 mod labels;
 mod looks;
 mod question;
+mod recursion;
 mod rules;
 mod worker;
 

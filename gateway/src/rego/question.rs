@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use policy::{Name, Request};
+use policy::{Name, Request, normal_path};
 
 /// Octets in the texts of a question that is kept.
 const SHORT: usize = 1024;
@@ -14,13 +14,13 @@ pub struct Question {
     pub protocol: Protocol,
     /// The host that it names.
     pub name: Option<String>,
-    /// The address that it sent to; absent for a question for a name.
+    /// The address that it is sent to; absent for a question for a name.
     pub address: Option<IpAddr>,
     /// The port that it sent to.
     pub port: Option<u16>,
     /// Of an HTTP request.
     pub method: Option<String>,
-    /// Of an HTTP request, without the query.
+    /// Of an HTTP request, without the query, its path in normal form.
     pub url: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl Question {
         if let Request::Http { scheme, host, port, method, path } = *request {
             let port = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
             question.method = Some(method.to_owned());
-            question.url = Some(format!("{scheme}://{host}{port}{path}"));
+            question.url = Some(format!("{scheme}://{host}{port}{}", normal_path(path)));
         }
         Some(question)
     }

@@ -12,7 +12,7 @@ use regorus::{Engine, Value};
 use super::iteration::as_opa;
 use super::labels::Labels;
 use super::looks::looks_at_process;
-use super::{Input, addresses, functions};
+use super::{Input, addresses, functions, recursion};
 
 /// How long the rules may take for one input.
 const MOST: Duration = Duration::from_millis(250);
@@ -21,6 +21,8 @@ const STEPS: NonZeroU32 = NonZeroU32::new(256).expect("not zero");
 /// Characters of a message that are kept.
 const SHOWN: usize = 300;
 
+/// The engine's word for a path at which there is no rule.
+const NO_RULE: &str = "not a valid rule path";
 const ALLOW: &str = "data.cijail.allow";
 const DENY: &str = "data.cijail.deny";
 /// What kntrl asks its bundle.
@@ -58,7 +60,7 @@ pub struct RegoError(String);
 #[derive(Debug, Clone)]
 pub struct Rules {
     engine: Engine,
-    /// As it was before any evaluation, for after one that broke off.
+    /// As it was before any evaluation, for after one that failed: what its `with` had replaced would stay so.
     pristine: Engine,
     /// Which of the four are there.
     asked: Vec<&'static str>,
@@ -108,31 +110,38 @@ impl Rules {
         }
         let modules = engine.get_ast_as_json().map_err(|error| RegoError(error.to_string()))?;
         functions::are_whole(&modules).map_err(RegoError)?;
-        let mut rules = Rules {
-            pristine: engine.clone(),
-            engine,
-            asked: Vec::new(),
-            looks_at_process: looks,
-            labels: Labels::default().to_json(),
-        };
-        rules.engine.set_input(Value::new_object());
+        recursion::is_absent(&modules).map_err(RegoError)?;
+        engine.set_input(Value::new_object());
+        // No rule has this path: the modules are made ready, and nothing is evaluated.
+        if let Err(error) = engine.eval_rule(String::new())
+            && error.to_string() != NO_RULE
+        {
+            return Err(RegoError(place(&error.to_string())));
+        }
+        let pristine = engine.clone();
+        let mut asked = Vec::new();
         for query in [DENY, KNTRL_DENIED, ALLOW, KNTRL_POLICY] {
-            match rules.engine.eval_rule(query.to_owned()) {
-                Err(error) if error.to_string() == "not a valid rule path" => {}
+            match engine.eval_rule(query.to_owned()) {
+                Err(error) if error.to_string() == NO_RULE => {}
                 // What it gives for no input says nothing; what fails before anything is evaluated does.
                 Err(error) if is_static(&error.to_string()) => {
                     return Err(RegoError(place(&error.to_string())));
                 }
-                _ => rules.asked.push(query),
+                _ => asked.push(query),
             }
         }
-        if rules.asked.is_empty() {
+        if asked.is_empty() {
             return Err(RegoError(format!(
                 "the Rego modules have none of the rules that are asked for: add {ALLOW} or {DENY}, as in `package cijail` and `allow if input.name == \"example.com\"`"
             )));
         }
-        rules.pristine = rules.engine.clone();
-        Ok(rules)
+        Ok(Rules {
+            engine: pristine.clone(),
+            pristine,
+            asked,
+            looks_at_process: looks,
+            labels: Labels::default().to_json(),
+        })
     }
 
     /// The same for a run with these labels.
@@ -149,10 +158,11 @@ impl Rules {
     /// What the rules say. A rule that fails, takes too long or gives what is no answer denies.
     pub fn evaluate(&mut self, input: Input) -> Opinion {
         let evaluated = catch_unwind(AssertUnwindSafe(|| self.ask(input)));
-        evaluated.unwrap_or_else(|_| {
+        let opinion = evaluated.unwrap_or_else(|_| failed(Objection::Error, "the evaluation broke off"));
+        if matches!(opinion.advice, Advice::Deny(Objection::Error | Objection::Deadline)) {
             self.engine = self.pristine.clone();
-            failed(Objection::Error, "the evaluation broke off")
-        })
+        }
+        opinion
     }
 
     fn ask(&mut self, mut input: Input) -> Opinion {

@@ -119,6 +119,18 @@ fn a_rule_that_fails_denies() {
     assert_eq!(rules.evaluate(to("b.test", 443).input(None)).advice, Advice::Allow);
 }
 
+#[test]
+fn what_a_failed_rule_replaced_is_as_before() {
+    let mut rules = rules(
+        "safe(x) if x == \"good.test\"\nanything(_) := true\nallow if safe(input.name)\n\
+         deny if {\n\tinput.name == \"fails.test\"\n\tsafe(1) with safe as anything with input.port as to_number(input.name)\n}\n",
+    );
+    assert_eq!(rules.evaluate(to("evil.test", 443).input(None)).advice, Advice::Silent);
+    let opinion = rules.evaluate(to("fails.test", 443).input(None));
+    assert_eq!(opinion.advice, Advice::Deny(Objection::Error), "{opinion:?}");
+    assert_eq!(rules.evaluate(to("evil.test", 443).input(None)).advice, Advice::Silent);
+}
+
 const ENDLESS: &str = "allow if { input.name == \"slow.test\"; some a in numbers.range(1, 100000); \
                        some b in numbers.range(1, 100000); a * b == 0 }\nallow if input.name == \"good.test\"\n";
 
@@ -178,6 +190,32 @@ fn mistakes_have_a_place() {
     assert!(error(&[data("[]")]).contains("object"));
     let twice = [data("{\"a\": 1}"), data("{\"a\": 2}")];
     assert!(error(&twice).starts_with("data.json: "));
+}
+
+#[test]
+fn functions_do_not_call_themselves() {
+    let read = |second: &str| {
+        let first = "package cijail\nimport rego.v1\nimport data.lib as l\nimport data.other.h\n\
+                     allow if f(input.name)\nf(x) if l.g(x)\nf(x) if h(x)\n";
+        let named = |source: &str, text: &str| Document::Module { source: source.into(), text: text.into() };
+        let documents = [named("1.rego", first), named("2.rego", &format!("{second}\n"))];
+        Rules::new(&documents).map(drop).map_err(|error| error.to_string())
+    };
+    let lib = "package lib\nimport rego.v1\n";
+    let other = "package other\nimport rego.v1\ng(x) if x == 1\n";
+    let recurs = |place: &str, name: &str| {
+        Err(format!("{place}: recursion: the function data.{name} comes to call itself"))
+    };
+    for (second, outcome) in [
+        (format!("{lib}g(x) if count([y | g(y)]) > count(x)"), recurs("2.rego:3:1", "lib.g")),
+        (format!("{lib}g(x) if data[\"cijail\"].f(x)"), recurs("1.rego:6:1", "cijail.f")),
+        (format!("{other}h(x) if data.cijail.f(x) else := 2"), recurs("1.rego:6:1", "cijail.f")),
+        (format!("{lib}g(x) if not f(x)\nf(x) if data.lib.g2(x)\ng2(x) if x == \"g\""), Ok(())),
+        (format!("{other}h(x) if g(x)"), Ok(())),
+    ] {
+        // The other package's function is missing, which only a call would tell.
+        assert_eq!(read(&second), outcome, "{second}");
+    }
 }
 
 #[tokio::test]

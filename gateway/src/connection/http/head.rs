@@ -5,7 +5,7 @@ use hyper::header::{
     UPGRADE,
 };
 use hyper::{Method, Request, Uri, Version};
-use policy::{Reason, Scheme};
+use policy::{Reason, Scheme, normal_path};
 
 use crate::sniff::authority::{self, Authority};
 use crate::upstream::HttpProxy;
@@ -70,9 +70,18 @@ impl Asked {
 
     /// The URL without its query, for logs.
     pub(super) fn url(&self) -> String {
+        self.url_to(&self.path)
+    }
+
+    /// The same with the path in its normal spelling, to be compared.
+    pub(super) fn normal_url(&self) -> String {
+        self.url_to(&normal_path(&self.path))
+    }
+
+    fn url_to(&self, path: &str) -> String {
         let host =
             self.authority.as_ref().map_or_else(|| "?".to_owned(), |authority| authority.host.to_string());
-        format!("{}://{host}{}{}", self.scheme, self.port_text(), self.path)
+        format!("{}://{host}{}{path}", self.scheme, self.port_text())
     }
 
     /// The port as it follows a host, nothing if it goes without saying.
