@@ -146,8 +146,10 @@ impl Shared {
             Call::End => Record::Nothing,
             Call::Execute { place, last, arguments } => self.attempt(waiting, place, last, arguments),
             Call::Files(touches) => self.files(waiting, &touches),
-            Call::OpenHow { place, how } => match memory::flags(waiting.thread, how) {
-                Ok(flags) => self.files(waiting, &[calls::opened(place, flags), None]),
+            Call::OpenHow { place, how } => match memory::how(waiting.thread, how) {
+                Ok((flags, resolve)) => {
+                    self.files(waiting, &[calls::opened_how(place, flags, resolve), None])
+                }
                 Err(_) => self.missed(),
             },
         };

@@ -43,11 +43,14 @@ impl Shared {
     }
 
     /// Where a path leads; `None` if the call fails for what is no path.
+    ///
+    /// # Errors
+    /// It cannot be read, or leads where only the caller can look.
     pub(super) fn find(&self, thread: u32, place: Place, last: Last) -> io::Result<Option<Found>> {
         let Some(text) = memory::text(thread, place.address)? else { return Ok(None) };
         if text.is_empty() && !place.may_be_empty {
             return Ok(None);
         }
-        Ok(self.paths.find(thread, place.directory, &text, last))
+        self.paths.find(thread, place.base, &text, last)
     }
 }
