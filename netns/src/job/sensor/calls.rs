@@ -19,28 +19,54 @@ pub(super) const FILES: &[c_long] = &[
     libc::SYS_symlinkat,
     libc::SYS_unlinkat,
     libc::SYS_mount,
+    libc::SYS_mknodat,
     libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
 ];
 
 /// Calls that newer architectures do without.
 #[cfg(target_arch = "x86_64")]
-pub(super) const OLD_FILES: &[c_long] =
-    &[libc::SYS_open, libc::SYS_creat, libc::SYS_rename, libc::SYS_link, libc::SYS_symlink, libc::SYS_unlink];
+pub(super) const OLD_FILES: &[c_long] = &[
+    libc::SYS_open,
+    libc::SYS_creat,
+    libc::SYS_rename,
+    libc::SYS_link,
+    libc::SYS_symlink,
+    libc::SYS_unlink,
+    libc::SYS_rmdir,
+    libc::SYS_mknod,
+];
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const OLD_FILES: &[c_long] = &[];
 
 /// linux/mount.h; libc has no name for it.
 const OPEN_TREE_CLONE: u64 = 1;
+/// open_tree_attr of Linux 6.15, which has one number everywhere (asm-generic/unistd.h).
+const OPEN_TREE_ATTR: c_long = 467;
+
+/// Where a path begins if it is relative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Base {
+    /// The descriptor of the directory, or AT_FDCWD.
+    pub(super) directory: c_int,
+    /// Whether absolute paths begin there too, and nothing leads out of it (RESOLVE_IN_ROOT of openat2(2)).
+    pub(super) is_root: bool,
+}
 
 /// A path in the caller's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The descriptor of the directory that it begins in, or AT_FDCWD.
-    pub(super) directory: c_int,
+    pub(super) base: Base,
     /// Where its text is.
     pub(super) address: u64,
     /// Whether an empty text means the descriptor itself.
     pub(super) may_be_empty: bool,
+}
+
+impl Place {
+    fn new(directory: c_int, address: u64) -> Place {
+        Place { base: Base { directory, is_root: false }, address, may_be_empty: false }
+    }
 }
 
 /// What happens if the path is a symbolic link, or not there.
@@ -77,12 +103,8 @@ pub(super) enum Call {
 
 /// What the call is; nothing of interest is no files.
 pub(super) fn read(number: c_long, args: [u64; 6]) -> Call {
-    let at = |directory: usize, path: usize| Place {
-        directory: args[directory] as c_int,
-        address: args[path],
-        may_be_empty: false,
-    };
-    let from_here = |path: usize| Place { directory: AT_FDCWD, address: args[path], may_be_empty: false };
+    let at = |directory: usize, path: usize| Place::new(args[directory] as c_int, args[path]);
+    let from_here = |path: usize| Place::new(AT_FDCWD, args[path]);
     let itself = |place, access| Some(Touch { place, access, last: Last::Itself });
     let has = |argument: usize, flag: c_int| args[argument] & flag as u64 != 0;
     let one = |touch| Call::Files([touch, None]);
@@ -109,11 +131,12 @@ pub(super) fn read(number: c_long, args: [u64; 6]) -> Call {
             Call::Files([Some(old), itself(at(2, 3), Access::Link)])
         }
         libc::SYS_symlinkat => one(itself(at(1, 2), Access::Link)),
+        libc::SYS_mknodat => one(itself(at(0, 1), Access::Write)),
         libc::SYS_unlinkat => one(itself(at(0, 1), Access::Remove)),
         libc::SYS_mount if args[3] & (MS_BIND | MS_MOVE) != 0 => {
             one(Some(Touch { place: from_here(0), access: Access::Mount, last: Last::Followed }))
         }
-        libc::SYS_open_tree if args[2] & OPEN_TREE_CLONE != 0 => {
+        libc::SYS_open_tree | OPEN_TREE_ATTR if args[2] & OPEN_TREE_CLONE != 0 => {
             let place = Place { may_be_empty: has(2, AT_EMPTY_PATH), ..at(0, 1) };
             one(Some(Touch { place, access: Access::Mount, last: Last::Followed }))
         }
@@ -123,7 +146,7 @@ pub(super) fn read(number: c_long, args: [u64; 6]) -> Call {
 
 #[cfg(target_arch = "x86_64")]
 fn old(number: c_long, args: [u64; 6]) -> Call {
-    let from_here = |path: usize| Place { directory: AT_FDCWD, address: args[path], may_be_empty: false };
+    let from_here = |path: usize| Place::new(AT_FDCWD, args[path]);
     let itself = |path, access| Some(Touch { place: from_here(path), access, last: Last::Itself });
     Call::Files(match number {
         libc::SYS_open => [opened(from_here(0), args[1]), None],
@@ -131,7 +154,8 @@ fn old(number: c_long, args: [u64; 6]) -> Call {
         libc::SYS_rename => [itself(0, Access::Rename), itself(1, Access::Rename)],
         libc::SYS_link => [itself(0, Access::Link), itself(1, Access::Link)],
         libc::SYS_symlink => [itself(1, Access::Link), None],
-        libc::SYS_unlink => [itself(0, Access::Remove), None],
+        libc::SYS_mknod => [itself(0, Access::Write), None],
+        libc::SYS_unlink | libc::SYS_rmdir => [itself(0, Access::Remove), None],
         _ => [None, None],
     })
 }
@@ -141,9 +165,16 @@ fn old(_: c_long, _: [u64; 6]) -> Call {
     Call::Files([None, None])
 }
 
+/// What openat2(2) with these flags does, and how it resolves.
+pub(super) fn opened_how(place: Place, flags: u64, resolve: u64) -> Option<Touch> {
+    let is_root = resolve & libc::RESOLVE_IN_ROOT != 0;
+    let base = Base { is_root, ..place.base };
+    opened(Place { base, ..place }, flags)
+}
+
 /// What open(2) with these flags does. O_PATH counts as reading: such a descriptor can be opened again
 /// without its name. A file that never had a name is of nobody's interest.
-pub(super) fn opened(place: Place, flags: u64) -> Option<Touch> {
+fn opened(place: Place, flags: u64) -> Option<Touch> {
     let flags = flags as c_int;
     if flags & O_TMPFILE == O_TMPFILE {
         return None;
@@ -163,7 +194,7 @@ mod tests {
 
     fn touches(number: c_long, args: [u64; 6]) -> Vec<(c_int, u64, Access, Last)> {
         let Call::Files(touches) = read(number, args) else { panic!("call {number}") };
-        let told = |touch: Touch| (touch.place.directory, touch.place.address, touch.access, touch.last);
+        let told = |touch: Touch| (touch.place.base.directory, touch.place.address, touch.access, touch.last);
         touches.into_iter().flatten().map(told).collect()
     }
 

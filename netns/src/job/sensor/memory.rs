@@ -23,11 +23,13 @@ pub(super) fn text(pid: u32, address: u64) -> io::Result<Option<Vec<u8>>> {
     Ok((text.len() < LONGEST).then_some(text))
 }
 
-/// The flags in a `struct open_how` (openat2(2)).
-pub(super) fn flags(pid: u32, address: u64) -> io::Result<u64> {
-    let mut flags = [0; 8];
+/// The flags in a `struct open_how`, and how it resolves (openat2(2)).
+pub(super) fn how(pid: u32, address: u64) -> io::Result<(u64, u64)> {
+    // `flags`, `mode`, `resolve`.
+    let (mut flags, mut resolve) = ([0; 8], [0; 8]);
     exactly(pid, address, &mut flags)?;
-    Ok(u64::from_ne_bytes(flags))
+    exactly(pid, address.wrapping_add(16), &mut resolve)?;
+    Ok((u64::from_ne_bytes(flags), u64::from_ne_bytes(resolve)))
 }
 
 /// A command line as `/proc/PID/cmdline` has it, a NUL byte after each argument, cut after `limit` octets. What

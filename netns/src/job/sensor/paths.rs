@@ -2,15 +2,18 @@
 //! [`super::resolve`].
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use libc::{AT_FDCWD, c_int};
+use libc::AT_FDCWD;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::Mode;
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, FsType, PROC_SUPER_MAGIC, fstatfs};
 
-use super::calls::Last;
-use super::resolve::{Named, normalised, resolved};
+use super::super::witness::processes::Processes;
+use super::calls::{Base, Last};
+use super::resolve::{Hidden, Named, Wanted, normalised, resolved};
 
 /// The job's `/proc`, for looking into processes that wait.
 #[derive(Debug)]
@@ -26,69 +29,42 @@ pub(super) struct Found {
     pub(super) real: Option<Vec<u8>>,
 }
 
+/// A thread's view of the file system.
+struct View<'p> {
+    paths: &'p Paths,
+    thread: u32,
+    /// The root of its mount namespace.
+    top: OwnedFd,
+}
+
+const PLACE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
+
 impl Paths {
     /// # Errors
     /// There is no `/proc`.
     pub(super) fn open() -> nix::Result<Paths> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        nix::fcntl::open("/proc", flags, Mode::empty()).map(Paths)
+        nix::fcntl::open("/proc", PLACE | OFlag::O_DIRECTORY, Mode::empty()).map(Paths)
     }
 
-    /// Looks a path up as a thread that waits would. It begins at `directory`, a descriptor of its process.
-    /// `None` if there is no such directory.
-    pub(super) fn find(&self, thread: u32, directory: c_int, text: &[u8], last: Last) -> Option<Found> {
-        let outer = self.link(&format!("{thread}/root"))?;
-        let path = if text.first() == Some(&b'/') {
-            text.to_vec()
-        } else {
-            let start = match directory {
-                AT_FDCWD => self.link(&format!("{thread}/cwd"))?,
-                descriptor => self.link(&format!("{thread}/fd/{descriptor}"))?,
-            };
-            // What is no directory has no slash in front: `pipe:[1]`.
-            let start = beneath(&start, &outer).filter(|start| start.first() == Some(&b'/'))?;
-            if text.is_empty() { start.to_vec() } else { [start, b"/", text].concat() }
+    /// Looks a path up as a thread that waits would. `None` if it begins in no directory.
+    ///
+    /// # Errors
+    /// It leads somewhere where only the thread itself can look.
+    pub(super) fn find(&self, thread: u32, base: Base, text: &[u8], last: Last) -> io::Result<Option<Found>> {
+        let Some(root) = self.link(&format!("{thread}/root"))? else { return Ok(None) };
+        let start = match base.directory {
+            // Nobody looks at it.
+            _ if text.first() == Some(&b'/') && !base.is_root => Some(root.clone()),
+            AT_FDCWD => self.link(&format!("{thread}/cwd"))?,
+            descriptor => self.link(&format!("{thread}/fd/{descriptor}"))?,
         };
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = openat(&self.0, format!("{thread}/root").as_str(), flags, Mode::empty()).ok()?;
-        let real = self.real(&root, thread, &path, last);
-        let outside = |path: Vec<u8>| if outer == b"/" { path } else { [&outer[..], &path].concat() };
-        Some(Found { named: outside(normalised(&path)), real: real.map(outside) })
-    }
-
-    fn real(&self, root: &OwnedFd, thread: u32, path: &[u8], last: Last) -> Option<Vec<u8>> {
-        let follows = last != Last::Itself;
-        // Most paths have no links, which the kernel finds out at once.
-        let nofollow = if follows { OFlag::empty() } else { OFlag::O_NOFOLLOW };
-        let how = OpenHow::new()
-            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | nofollow)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
-        match openat2(root, OsStr::from_bytes(path), how) {
-            Ok(_) => return Some(normalised(path)),
-            // A container's filter may refuse the call itself.
-            Err(nix::Error::ELOOP | nix::Error::ENOSYS | nix::Error::EPERM) => {}
-            // Nothing but the last name can be missing if the call is to succeed.
-            Err(nix::Error::ENOENT) if last != Last::Followed => {}
-            Err(_) => return None,
-        }
-        resolved(path, follows, last == Last::Made, |name| self.what_is(root, thread, name))
-    }
-
-    fn what_is(&self, root: &OwnedFd, thread: u32, name: &[u8]) -> Named {
-        // These lead to whoever asks, which would be us.
-        let own = match name {
-            b"/proc/self" => self.process(thread).map(|process| process.to_string()),
-            b"/proc/thread-self" => self.process(thread).map(|process| format!("{process}/task/{thread}")),
-            _ => None,
-        };
-        if let Some(own) = own {
-            return Named::Link(own.into_bytes());
-        }
-        match readlinkat(root, OsStr::from_bytes(&name[1..])) {
-            Ok(text) => Named::Link(text.into_vec()),
-            Err(nix::Error::EINVAL) => Named::Other,
-            Err(_) => Named::Missing,
-        }
+        // What is no directory has no slash in front: `pipe:[1]`.
+        let Some(start) = start.filter(|start| start.first() == Some(&b'/')) else { return Ok(None) };
+        let floor = if base.is_root { &start } else { &root };
+        let path = if text.is_empty() { start.clone() } else { [&start, &b"/"[..], text].concat() };
+        let Some(view) = View::of(self, thread, &root) else { return Ok(None) };
+        let real = view.real(&path, floor, last)?;
+        Ok(Some(Found { named: normalised(&path, floor), real }))
     }
 
     /// The number of the process that a thread belongs to.
@@ -113,20 +89,104 @@ impl Paths {
         text.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
     }
 
-    fn link(&self, name: &str) -> Option<Vec<u8>> {
-        readlinkat(&self.0, name).ok().map(OsStringExt::into_vec)
+    /// What a link in `/proc` says; `None` if there is none.
+    fn link(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        match readlinkat(&self.0, name) {
+            Ok(text) => Ok(Some(text.into_vec())),
+            // No text has room for a directory that is so deep.
+            Err(nix::Error::ENAMETOOLONG) => Err(nix::Error::ENAMETOOLONG.into()),
+            Err(_) => Ok(None),
+        }
     }
 }
 
-/// A path of ours as it is within a root.
-fn beneath<'p>(path: &'p [u8], root: &[u8]) -> Option<&'p [u8]> {
-    if root == b"/" {
-        return Some(path);
+impl View<'_> {
+    fn of<'p>(paths: &'p Paths, thread: u32, root: &[u8]) -> Option<View<'p>> {
+        // A thread whose root is not its namespace's may have directories above it. Our own root does not stop us there.
+        let above = root.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(|_| "/..");
+        let top = format!("{thread}/root{}", above.collect::<String>());
+        let top = openat(&paths.0, top.as_str(), PLACE | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
+        Some(View { paths, thread, top })
     }
-    match path.strip_prefix(root)? {
-        b"" => Some(b"/"),
-        inner => (inner[0] == b'/').then_some(inner),
+
+    fn real(&self, path: &[u8], floor: &[u8], last: Last) -> io::Result<Option<Vec<u8>>> {
+        let follows = last != Last::Itself;
+        if floor == b"/" {
+            // Most paths have no links, which the kernel finds out at once.
+            let nofollow = if follows { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+            let how = OpenHow::new()
+                .flags(PLACE | nofollow)
+                .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+            match openat2(&self.top, OsStr::from_bytes(path), how) {
+                Ok(_) => return Ok(Some(normalised(path, floor))),
+                // A container's filter may refuse the call itself.
+                Err(nix::Error::ELOOP | nix::Error::ENOSYS | nix::Error::EPERM) => {}
+                Err(nix::Error::EACCES | nix::Error::ENAMETOOLONG) => {}
+                // Nothing but the last name can be missing if the call is to succeed.
+                Err(nix::Error::ENOENT) if last != Last::Followed => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        let wanted = Wanted { floor, follows, may_be_missing: last == Last::Made };
+        let real = resolved(path, &wanted, |name| self.what_is(name));
+        real.map_err(|Hidden| io::ErrorKind::PermissionDenied.into())
     }
+
+    fn what_is(&self, name: &[u8]) -> Named {
+        let inner = OsStr::from_bytes(&name[1..]);
+        let text = match readlinkat(&self.top, inner) {
+            Ok(text) => text.into_vec(),
+            Err(nix::Error::EINVAL) => return Named::Other,
+            Err(nix::Error::ENAMETOOLONG) => return Named::Hidden,
+            // A file system of the job's may be open to the job alone (`allow_other` of FUSE).
+            Err(nix::Error::EACCES) if self.is_on(above(inner), FUSE_SUPER_MAGIC) => return Named::Hidden,
+            Err(_) => Vec::new(),
+        };
+        let (directory, last) = (above(inner), name.rsplit(|byte| *byte == b'/').next());
+        let own = match last {
+            // These lead to whoever asks, which would be us; and nowhere where we have no number.
+            Some(b"self" | b"thread-self") if self.is_on(directory, PROC_SUPER_MAGIC) => {
+                self.own(directory, last == Some(b"thread-self"))
+            }
+            _ => None,
+        };
+        match own {
+            Some(own) => Named::Link(own),
+            None if text.is_empty() => Named::Missing,
+            // Links of `/proc` lead to a place, not to a name, wherever the root is.
+            None if text.first() == Some(&b'/') && self.is_on(directory, PROC_SUPER_MAGIC) => {
+                Named::Place(text)
+            }
+            None => Named::Link(text),
+        }
+    }
+
+    /// The thread's own directory in a `/proc`, which may number processes otherwise than ours.
+    fn own(&self, directory: &OsStr, is_thread: bool) -> Option<Vec<u8>> {
+        let place = openat(&self.top, directory, PLACE, Mode::empty()).ok()?;
+        let theirs = Processes::at(place);
+        let ours = Processes::at(self.paths.0.try_clone().ok()?);
+        let number = |thread: u32| {
+            let (image, _) = ours.image(thread)?;
+            let is_it = |number: &u32| theirs.image(*number).is_some_and(|(other, _)| other == image);
+            ours.numbers(thread).into_iter().find(is_it)
+        };
+        let process = number(self.paths.process(self.thread)?)?;
+        let text =
+            if is_thread { format!("{process}/task/{}", number(self.thread)?) } else { process.to_string() };
+        Some(text.into_bytes())
+    }
+
+    fn is_on(&self, directory: &OsStr, kind: FsType) -> bool {
+        let place = openat(&self.top, directory, PLACE, Mode::empty());
+        place.and_then(fstatfs).is_ok_and(|found| found.filesystem_type() == kind)
+    }
+}
+
+/// The directory of a name that is relative to the top.
+fn above(inner: &OsStr) -> &OsStr {
+    let end = inner.as_bytes().iter().rposition(|byte| *byte == b'/');
+    end.map_or(OsStr::new("."), |end| OsStr::from_bytes(&inner.as_bytes()[..end]))
 }
 
 #[cfg(test)]
@@ -134,19 +194,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_seen_from_within_a_root() {
-        assert_eq!(beneath(b"/a/b", b"/"), Some(&b"/a/b"[..]));
-        assert_eq!(beneath(b"/a/b", b"/a"), Some(&b"/b"[..]));
-        assert_eq!(beneath(b"/a", b"/a"), Some(&b"/"[..]));
-        assert_eq!(beneath(b"/ab", b"/a"), None);
-        assert_eq!(beneath(b"/x", b"/a"), None);
-    }
-
-    #[test]
     fn finds_what_a_process_means() {
         let paths = Paths::open().unwrap();
         let own = std::process::id();
-        let find = |text: &[u8], last| paths.find(own, AT_FDCWD, text, last).unwrap();
+        let base = |directory: i32| Base { directory, is_root: false };
+        let find = |text: &[u8], last| paths.find(own, base(AT_FDCWD), text, last).unwrap().unwrap();
         let here = std::env::current_dir().unwrap();
         let manifest = here.join("Cargo.toml").into_os_string().into_vec();
         let found = find(b"./src/../Cargo.toml", Last::Followed);
@@ -156,7 +208,7 @@ mod tests {
         assert!(find(b"nosuch", Last::Made).real.is_some());
         let status = format!("/proc/{own}/status").into_bytes();
         assert_eq!(find(b"/proc/self/status", Last::Followed).real, Some(status));
-        assert_eq!(paths.find(own, c_int::MAX, b"x", Last::Followed), None);
+        assert!(paths.find(own, base(i32::MAX), b"x", Last::Followed).unwrap().is_none());
     }
 
     #[test]

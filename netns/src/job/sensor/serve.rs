@@ -1,29 +1,29 @@
 //! The sensor at work: takes calls from the kernel, looks at each, lets it go on, and tells.
 
+mod files;
+mod programs;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime};
 
 use super::super::capabilities;
-use super::super::witness::{arguments, lines, processes::Processes, urgency};
-use super::attempts::{Attempt, Attempts, Now};
-use super::calls::{self, Call, Last, Place, Touch};
+use super::super::witness::{processes::Processes, urgency};
+use super::attempts::Attempts;
+use super::calls::{self, Call};
 use super::crew::{Crew, Turn};
 use super::fold::Fold;
 use super::listener::{Listener, Waiting};
 use super::outlet::Outlet;
-use super::paths::{Found, Paths};
-use super::{Access, Ending, Observation, Watch, memory, proof};
+use super::paths::Paths;
+use super::{Observation, Watch, memory, proof};
 
 /// Octets of a thread's stack.
 const STACK: usize = 256 * 1024;
 /// Threads at first: one looks while the other waits for the next call.
 const FEW: usize = 2;
-/// How often those are looked for that asked for a program and made no call since.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// The running sensor; cheap to clone.
 #[derive(Debug, Clone)]
@@ -146,8 +146,10 @@ impl Shared {
             Call::End => Record::Nothing,
             Call::Execute { place, last, arguments } => self.attempt(waiting, place, last, arguments),
             Call::Files(touches) => self.files(waiting, &touches),
-            Call::OpenHow { place, how } => match memory::flags(waiting.thread, how) {
-                Ok(flags) => self.files(waiting, &[calls::opened(place, flags), None]),
+            Call::OpenHow { place, how } => match memory::how(waiting.thread, how) {
+                Ok((flags, resolve)) => {
+                    self.files(waiting, &[calls::opened_how(place, flags, resolve), None])
+                }
                 Err(_) => self.missed(),
             },
         };
@@ -191,51 +193,6 @@ impl Shared {
         }
     }
 
-    /// A process that asked for a program and makes another call has it, or has not got it.
-    fn settle(&self, waiting: &Waiting) {
-        let mut seen = self.lock();
-        if seen.attempts.is_empty() {
-            return;
-        }
-        if seen.attempts.has(waiting.thread) {
-            return self.decide(&mut seen, waiting.thread);
-        }
-        // Any thread may end the process.
-        drop(seen);
-        if calls::read(waiting.number, waiting.arguments) == Call::End
-            && let Some(process) = self.paths.process(waiting.thread).filter(|it| *it != waiting.thread)
-        {
-            self.decide(&mut self.lock(), process);
-        }
-    }
-
-    fn decide(&self, seen: &mut Seen, process: u32) {
-        if !seen.attempts.has(process) {
-            return;
-        }
-        let now = self.now(process);
-        if let Some(observation) = seen.attempts.decide(process, now) {
-            self.tell_program(seen, observation);
-        }
-    }
-
-    fn now(&self, process: u32) -> Now {
-        let image = self.processes.image(process).map(|(image, _)| image);
-        Now { image, exe: self.processes.executable(process) }
-    }
-
-    fn tell_program(&self, seen: &mut Seen, observation: Observation) {
-        if let Observation::Program { program, ending, .. } = &observation
-            && program.pid == self.starting.load(Ordering::Relaxed)
-        {
-            match ending {
-                Ending::NotFound | Ending::Refused => return,
-                Ending::Ran | Ending::Unseen => self.starting.store(0, Ordering::Relaxed),
-            }
-        }
-        self.tell(seen, observation);
-    }
-
     fn tell(&self, seen: &mut Seen, observation: Observation) {
         match observation {
             Observation::Missed(calls) => self.outlet.miss(calls),
@@ -243,103 +200,10 @@ impl Shared {
         }
     }
 
-    fn attempt(&self, waiting: &Waiting, place: Place, last: Last, arguments: u64) -> Record {
-        let thread = waiting.thread;
-        // What hides its path shows by what it becomes.
-        let found = self.find(thread, place, last);
-        let is_there =
-            found.as_ref().map_or(true, |found| found.as_ref().is_some_and(|it| it.real.is_some()));
-        let path = found.ok().map(|found| found.map(|found| found.real.unwrap_or(found.named)));
-        let path = path.map(|path| lines::path(&path.unwrap_or_default()));
-        let Some(process) = self.paths.process(thread) else { return Record::Nothing };
-        let Some((before, parent)) = self.processes.image(process) else { return self.missed() };
-        let line = memory::arguments(thread, arguments, arguments::READ);
-        let attempt = Attempt {
-            at: SystemTime::now(),
-            path,
-            is_there,
-            args: arguments::shown(&line),
-            parents: self.processes.line_of(parent),
-            before,
-        };
-        let mut seen = self.lock();
-        // Its parent ran before it did, so it is told before.
-        self.look(&mut seen, parent);
-        // A thread that is not the first, while another one's attempt is under way.
-        self.decide(&mut seen, process);
-        seen.attempts.add(process, attempt);
-        Record::Attempt(process)
-    }
-
-    fn files(&self, waiting: &Waiting, touches: &[Option<Touch>; 2]) -> Record {
-        let Some(watched) = &self.watch.files else { return Record::Nothing };
-        let mut used: Vec<(Vec<u8>, Access)> = Vec::new();
-        for touch in touches.iter().flatten() {
-            let found = match self.find(waiting.thread, touch.place, touch.last) {
-                Ok(Some(found)) => found,
-                Ok(None) => continue,
-                Err(_) => return self.missed(),
-            };
-            let Some(real) = found.real else { continue };
-            let moves = matches!(touch.access, Access::Rename | Access::Mount);
-            let is_watched = |path: &[u8]| watched.has(path) || (moves && watched.may_be_beneath(path));
-            if let Some(path) = [real, found.named].into_iter().find(|path| is_watched(path)) {
-                used.push((path, touch.access));
-            }
-        }
-        if used.is_empty() {
-            return Record::Nothing;
-        }
-        let process = self.paths.process(waiting.thread);
-        let Some(program) = process.and_then(|process| self.processes.describe(process)) else {
-            return self.missed();
-        };
-        let at = SystemTime::now();
-        let told = |(path, access): (Vec<u8>, Access)| {
-            let program = program.clone();
-            Observation::File { at, program, path: lines::path(&path), access, times: 1 }
-        };
-        Record::Files(used.into_iter().map(told).collect())
-    }
-
-    /// Where a path leads; `None` if the call fails for what is no path.
-    fn find(&self, thread: u32, place: Place, last: Last) -> io::Result<Option<Found>> {
-        let Some(text) = memory::text(thread, place.address)? else { return Ok(None) };
-        if text.is_empty() && !place.may_be_empty {
-            return Ok(None);
-        }
-        Ok(self.paths.find(thread, place.directory, &text, last))
-    }
-
     /// What cannot be read may be hidden from all but the kernel (memfd_secret(2)).
     fn missed(&self) -> Record {
         self.outlet.miss(1);
         Record::Nothing
-    }
-
-    /// Looks now and then at programs that asked for another and make no call that is looked at.
-    fn look_around(&self) {
-        let _unfinished = EndsTheJob;
-        if capabilities::keep_only_witness().is_err() {
-            return;
-        }
-        loop {
-            thread::sleep(PAUSE);
-            let mut seen = self.lock();
-            for process in seen.attempts.processes() {
-                self.look(&mut seen, process);
-            }
-        }
-    }
-
-    fn look(&self, seen: &mut Seen, process: u32) {
-        if !seen.attempts.has(process) {
-            return;
-        }
-        let now = self.now(process);
-        if let Some(observation) = seen.attempts.look(process, now) {
-            self.tell_program(seen, observation);
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

@@ -42,6 +42,13 @@ pub(super) fn image(stat: &[u8]) -> Option<Image> {
     Some(Image { started, stack })
 }
 
+/// The numbers in `/proc/PID/status` that a thread has in its PID namespaces, the outermost first.
+pub(super) fn numbers(status: &[u8]) -> Vec<u32> {
+    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"));
+    let words = line.and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
+    words.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
 /// The fields from the third on. The name before them may have any bytes in it, parentheses as well.
 fn after_name(stat: &[u8]) -> Option<std::str::SplitAsciiWhitespace<'_>> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
@@ -85,6 +92,12 @@ mod tests {
         for broken in ["", "812 (node", "812 (node)", "812 (node) S", "812 (node) S x"] {
             assert_eq!(parent(broken.as_bytes()), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn threads_have_numbers() {
+        assert_eq!(numbers(b"Name:\tNSpid:\\n9\nPid:\t7\nNSpid:\t7\t1\nNSpgid:\t3\n"), [7, 1]);
+        assert_eq!(numbers(b"Pid:\t7\n"), [0; 0]);
     }
 
     #[test]

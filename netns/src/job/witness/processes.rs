@@ -47,6 +47,17 @@ impl Processes {
         Ok(Processes { proc, sockets })
     }
 
+    /// Those that a `/proc` shows, which may have numbers of its own. Sockets are not looked for there.
+    pub(in crate::job) fn at(proc: OwnedFd) -> Processes {
+        Processes { proc, sockets: None }
+    }
+
+    /// A thread's numbers, in this PID namespace and in each within it that it is in.
+    pub(in crate::job) fn numbers(&self, thread: u32) -> Vec<u32> {
+        let status = self.content(&format!("{thread}/status"), 4096);
+        status.map(|text| lines::numbers(&text)).unwrap_or_default()
+    }
+
     /// All processes but init, the newest numbers first.
     pub(super) fn list(&self) -> Vec<u32> {
         let mut found = directory(&self.proc, ".").map(|mut all| numbers(&mut all)).unwrap_or_default();

@@ -1,0 +1,216 @@
+//! Jobs that would hide from the sensor, or get at it.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{planted, real};
+use crate::jail::Jail;
+use crate::suite::{Mode, Suite, both};
+use crate::world::World;
+
+pub(super) fn add(suite: &mut Suite) {
+    both!(
+        suite,
+        paths_hidden_from_the_sensor_are_told,
+        roots_of_the_jobs_own_hide_nothing,
+        directories_too_deep_to_name_are_told,
+        process_tables_of_the_jobs_own_hide_nothing,
+        refusals_and_privileges_stay,
+        sensor_is_out_of_reach,
+        end_of_the_sensor_ends_the_job,
+        second_sensor_is_refused,
+    );
+}
+
+/// Memory that only its owner and the kernel can read: nothing is let pass in silence.
+fn paths_hidden_from_the_sensor_are_told(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode);
+    planted(&jail, mode, "token");
+    let jail = jail.option("--watch-exec").option("--watch-path").option("token");
+    let script = "\
+import ctypes, mmap, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+secret = libc.syscall(447, 0)
+assert secret >= 0, os.strerror(ctypes.get_errno())
+os.ftruncate(secret, 4096)
+memory = mmap.mmap(secret, 4096)
+place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+memory[:6] = b'token\\0'
+assert libc.open(ctypes.c_void_p(place), os.O_RDONLY) >= 0
+memory[:10] = b'/bin/true\\0'
+libc.execv(ctypes.c_void_p(place), (ctypes.c_void_p * 2)(place, None))
+";
+    let outcome = jail.python(script);
+    outcome.assert_success();
+    let missed = outcome.of_kind("other");
+    assert_eq!((missed.len(), missed[0].count), (1, Some(1)), "{missed:?}");
+    // What runs shows all the same.
+    assert_eq!(outcome.ran(&real("/bin/true")), 1, "{:?}", outcome.of_kind("exec"));
+}
+
+fn refusals_and_privileges_stay(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode).option("--watch-exec").option("--watch-path").option("/**");
+    let script = "\
+import ctypes, errno, os, socket, subprocess
+libc = ctypes.CDLL(None, use_errno=True)
+def refused(number, expected, *arguments):
+    assert libc.syscall(number, *arguments) == -1 and ctypes.get_errno() == expected, number
+refused(425, errno.ENOSYS, 1, None)
+refused(321, errno.EPERM, 0, None, 0)
+refused(304, errno.EPERM, -100, None, 0)
+try: socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+except OSError: pass
+else: raise SystemExit('vsock')
+subprocess.run(['setpriv', '--no-new-privs', 'true'], check=True)
+print(subprocess.run(['curl', '-s', 'http://evil.test/']).returncode != 0)
+";
+    jail.python(script).assert_success().assert_stdout("True\n").assert_denied(
+        "dns",
+        "evil.test",
+        "not-allowed",
+    );
+    if mode == Mode::Root {
+        let program = world.files().shared().join("whoami");
+        fs::copy("/usr/bin/id", &program).unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
+        let command = [program.as_os_str(), "-u".as_ref()];
+        let outcome = jail.option("--user").option("nobody").run(command);
+        let plain = Jail::new(&world, mode).option("--user").option("nobody").run(command);
+        outcome.assert_success().assert_stdout(&plain.stdout);
+        assert_eq!(outcome.ran(&program.display().to_string()), 1, "{:?}", outcome.of_kind("exec"));
+    }
+}
+
+fn sensor_is_out_of_reach(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode).option("--watch-exec").option("--watch-path").option("~/token");
+    let script = "\
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+for thread in [int(t) for t in os.listdir('/proc/1/task')]:
+    for number in range(1, 65):
+        if number == 32 or number == 33: continue
+        libc.syscall(234, 1, thread, number)
+    if libc.ptrace(0x4206, thread, None, None) == 0: print('seized', thread)
+try: print(os.listdir('/proc/1/fd'))
+except OSError: pass
+for n in range(3, 100):
+    try: print('own', n, os.readlink(f'/proc/self/fd/{n}'))
+    except OSError: pass
+# One listener there is, and it is not the job's to have.
+libc.prctl(38, 1, 0, 0, 0)
+allow = (ctypes.c_uint64 * 1)(0x7fff000000000006)
+class Program(ctypes.Structure): _fields_ = [('length', ctypes.c_ushort), ('filter', ctypes.c_void_p)]
+program = Program(1, ctypes.addressof(allow))
+assert libc.syscall(317, 1, 8, ctypes.byref(program)) == -1 and ctypes.get_errno() == 16
+assert libc.syscall(317, 1, 0, ctypes.byref(program)) == 0
+open('token', 'w').close()
+os.execv('/bin/true', ['true'])
+";
+    let outcome = jail.python(script);
+    outcome.assert_success().assert_stdout("");
+    assert_eq!(outcome.ran(&real("/bin/true")), 1);
+    outcome.assert_used(&jail.home().join("token").display().to_string(), "write", 1);
+    let script = "for t in /proc/1/task/*; do grep CapEff $t/status; done | cut -f2 | sort | uniq -c";
+    let outcome = jail.shell(script);
+    // Init may signal, its threads may look.
+    assert_eq!(outcome.stdout.lines().count(), 2, "{outcome}");
+    assert!(outcome.stdout.contains("1 0000000000000020"), "{outcome}");
+    assert!(outcome.stdout.contains(" 0000000000080004"), "{outcome}");
+}
+
+fn end_of_the_sensor_ends_the_job(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode).option("--watch-exec").option("--watch-path").option("/**");
+    let running =
+        jail.start(["sh", "-c", "echo ready; while :; do /bin/true; cat /etc/passwd > /dev/null; done"]);
+    running.wait_for("ready");
+    let gateway = running.pid();
+    let children = fs::read_to_string(format!("/proc/{gateway}/task/{gateway}/children")).unwrap();
+    let init: i32 = children.split_whitespace().next().unwrap().parse().unwrap();
+    kill(Pid::from_raw(init), Signal::SIGKILL).unwrap();
+    running.finish().assert_code(125).assert_says("ended from outside");
+}
+
+fn second_sensor_is_refused(mode: Mode) {
+    let world = World::new();
+    let inner = crate::jail::quoted_binary();
+    let jail = Jail::new(&world, mode).option("--watch-exec");
+    let outcome = jail.run([inner.as_str(), "run", "--watch-exec", "--", "echo", "ran"]);
+    outcome.assert_code(125).assert_stdout("");
+    // In a jail of root no other can be made at all.
+    if mode == Mode::Rootless {
+        outcome.assert_says("looks at its system calls already");
+        jail.run([inner.as_str(), "run", "--", "echo", "ran"]).assert_success().assert_stdout("ran\n");
+    }
+}
+
+/// A directory that a call takes for the root, and one that was opened before the root was changed.
+fn roots_of_the_jobs_own_hide_nothing(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode);
+    let token = planted(&jail, mode, "token").display().to_string();
+    let jail = jail.option("--watch-path").option("token");
+    let script = "\
+import ctypes, os
+libc = ctypes.CDLL(None)
+class How(ctypes.Structure): _fields_ = [(n, ctypes.c_uint64) for n in ('flags', 'mode', 'resolve')]
+home = os.open('.', os.O_RDONLY)
+os.symlink('/token', 'link')
+for path in [b'/token', b'../../token', b'link']:
+    assert libc.syscall(437, home, path, ctypes.byref(How(os.O_RDONLY, 0, 0x10)), 24) >= 0
+name = os.path.basename(os.getcwd())
+os.mkdir('empty')
+os.chroot('empty')
+open('token').close()
+os.close(os.open('token', os.O_RDONLY, dir_fd=home))
+os.close(os.open(f'../{name}/token', os.O_RDONLY, dir_fd=home))
+try: open('/token')
+except FileNotFoundError: pass
+";
+    let outcome = jail.run(["unshare", "-Ur", "/usr/bin/python3", "-c", script]);
+    outcome.assert_success().assert_used(&token, "read", 6);
+}
+
+/// The kernel has no text for such a directory, so nobody can say what is beneath it.
+fn directories_too_deep_to_name_are_told(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode);
+    planted(&jail, mode, "token");
+    let jail = jail.option("--watch-path").option("token");
+    let script = "\
+import os
+token = os.getcwd() + '/token'
+for n in range(25):
+    os.mkdir('d' * 200)
+    os.chdir('d' * 200)
+os.symlink(token, 'link')
+open('link').close()
+";
+    let outcome = jail.python(script);
+    outcome.assert_success();
+    let missed: u64 = outcome.of_kind("other").iter().filter_map(|event| event.count).sum();
+    // Making the link and opening it.
+    assert_eq!(missed, 2, "{:?}", outcome.events);
+}
+
+/// Where processes have other numbers, and where `/proc` is in another place.
+fn process_tables_of_the_jobs_own_hide_nothing(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode);
+    let token = planted(&jail, mode, "token").display().to_string();
+    let jail = jail.option("--watch-path").option("token");
+    let script = "mkdir other && mount --rbind /proc other && \
+        cat other/self/cwd/token other/thread-self/cwd/token other/thread-self/root$PWD/token >/dev/null";
+    let outcome = jail.clone().run(["unshare", "-Urm", "sh", "-c", script]);
+    outcome.assert_success().assert_used(&token, "read", 3);
+    // The kernel gives out no new /proc where a part of the old one is covered, as it is for root.
+    if mode == Mode::Rootless {
+        let outcome = jail.run(["unshare", "-Urpf", "--mount-proc", "cat", "/proc/self/cwd/token"]);
+        outcome.assert_success().assert_used(&token, "read", 1);
+    }
+}
