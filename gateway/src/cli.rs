@@ -58,7 +58,7 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Tells what went wrong on standard error, every line with our name in front.
 fn complain(error: &(dyn std::error::Error + 'static)) {
-    let mut text = crate::connection::chain(error);
+    let mut text = crate::causes::chain(error);
     if let Some(error) = error.downcast_ref::<AppError>() {
         for missing in error.missing() {
             text.push_str("\nmissing: ");

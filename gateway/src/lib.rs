@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+mod causes;
 pub mod cli;
 pub mod connection;
 pub mod counters;

@@ -44,12 +44,12 @@ fn check(args: &CheckArgs) -> Result<u8, Failure> {
     for file in &args.files {
         match sources::read(file) {
             Ok(bytes) => library.add_file(&mut builder, file, &bytes),
-            Err(error) => report.error(file.display(), crate::connection::chain(&error)),
+            Err(error) => report.error(file.display(), crate::causes::chain(&error)),
         }
     }
     if let Err(error) = rego::read(&args.rego, &[]) {
         report.errors += 1;
-        let _ = writeln!(report.text, "{}", plain(&format!("error: {}", crate::connection::chain(&error))));
+        let _ = writeln!(report.text, "{}", plain(&format!("error: {}", crate::causes::chain(&error))));
     }
     let rules = match builder.build() {
         Ok(policy) => {

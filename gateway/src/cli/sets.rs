@@ -11,7 +11,7 @@ use policy::{GITHUB, MAX_POLICY_BYTES, PolicyBuilder, SetFile, SetText, check_gi
 
 use super::args::RefreshArgs;
 use super::{Failure, answer, sources, write};
-use crate::connection::chain;
+use crate::causes::chain;
 
 /// How old stored data may be before it is warned of.
 const FRESH: Duration = Duration::from_secs(30 * 86_400);

@@ -2,8 +2,10 @@
 //! sent on by hyper, so that both sides agree where it ends.
 
 mod activity;
+mod answer;
 mod body;
 mod budget;
+mod forward;
 mod head;
 mod io;
 mod pool;
@@ -14,31 +16,30 @@ mod upstream;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALT_SVC, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
-use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::header::EXPECT;
+use hyper::{Request, Response, Version};
 use policy::{Mode, Name, Reason, Scheme};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+use super::closing::seen;
 use super::judge::{Denied, Judged, Target};
 use super::report::Report;
 use super::tls::{MOST_REQUESTS, Secure};
-use super::{Connection, Context, denial, seen};
+use super::{Connection, Context};
 use crate::audit::{Kind, Origin};
 use crate::rego::{Protocol, Question};
-use crate::upstream::{Destination, ProxyError};
+use crate::upstream::Destination;
 
 use activity::Busy;
-use body::{Body, Lease, Watched};
+use answer::{failure, refusal};
+use body::Body;
 use budget::{Budget, TooMuch};
-use head::{Asked, Form};
-use pool::Acquired;
-use record::{Record, Sending, of_request, of_response};
-use upstream::{Unreached, Upstream, Way};
+use head::Asked;
+use record::Record;
+use upstream::{Upstream, Way};
 
 pub use budget::Budgets;
 pub(super) use io::Prefixed;
@@ -218,93 +219,6 @@ impl Session {
             _ => judged.destination.clone(),
         }
     }
-
-    async fn forward(
-        &self,
-        mut request: Request<Incoming>,
-        asked: &Asked,
-        way: &Way<'_>,
-        budget: Option<Arc<Budget>>,
-        record: &Record,
-        busy: Busy,
-    ) -> Result<Response<Body>, Unreached> {
-        let http2 = request.version() == Version::HTTP_2;
-        let upgrade = asked.upgrade.then(|| hyper::upgrade::on(&mut request));
-        let (parts, body) = request.into_parts();
-        // A request without a body that changes nothing may be sent once more.
-        let again = (body.is_end_stream() && parts.method.is_idempotent()).then(|| parts.clone());
-        let Acquired { mut upstream, used } = self.acquire(way, http2).await?;
-        let counters = upstream.is_http2().then(|| record.counters());
-        let sending = Sending { record: record.clone(), unsent: upstream.unsent.clone() };
-        let held = (self.context.uploads.begin(), busy.activity().begin(), sending);
-        let body = body::outgoing(body, held, counters.clone(), budget);
-        upstream.counters.iter().for_each(|counters| record.count(counters.clone()));
-        let request = formed(Request::from_parts(parts, body), asked, &upstream);
-        counters.iter().for_each(|counters| counters.add_up(of_request(&request)));
-        let mut answered = upstream.send(request).await;
-        // The other side closes idle connections at any time, also just as one is used again.
-        if let (Err(error), true) = (&mut answered, used)
-            && let Some(request) = error.take_message().or_else(|| again.map(without_body))
-        {
-            upstream = way.connect(http2).await?;
-            upstream.counters.iter().for_each(|counters| record.count(counters.clone()));
-            answered = upstream.send(formed(request, asked, &upstream)).await;
-        }
-        let mut response = match answered {
-            // The job knows of no proxy, and cannot log in to one.
-            Ok(response) if upstream.proxy.is_some() && unauthenticated(&response) => {
-                let refused = ProxyError::Refused(response.status().to_string());
-                return Err((Reason::UpstreamFailed, refused.into()));
-            }
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_none() => {
-                return Err((Reason::UpstreamFailed, "the host changed the protocol unasked".into()));
-            }
-            Ok(response) => response,
-            Err(error) => return Err((Reason::UpstreamFailed, error.into_error().into())),
-        };
-        let counters = upstream.is_http2().then(|| record.counters());
-        counters.iter().for_each(|counters| counters.add_down(of_response(&response)));
-        if self.secure.is_some() {
-            // An offer of HTTP/3, which the job cannot reach.
-            response.headers_mut().remove(ALT_SVC);
-        }
-        let lease = self.keep(upstream, http2).await;
-        let watched = Watched { _record: record.clone(), counters, lease, busy };
-        Ok(match (response.status(), upgrade) {
-            (StatusCode::SWITCHING_PROTOCOLS, Some(job)) => {
-                body::upgraded(response, job, watched, self.job.clone())
-            }
-            _ => {
-                let job = (!http2).then(|| self.job.clone());
-                response.map(|incoming| body::watched(incoming, watched, job))
-            }
-        })
-    }
-
-    /// The connection of the last request if it goes there, one that other requests left, or a new one.
-    async fn acquire(&self, way: &Way<'_>, http2: bool) -> Result<Acquired, Unreached> {
-        if !http2
-            && let Some(mut upstream) = self.upstream.lock().await.take()
-            && upstream.whom == way.whom
-            && upstream.is_usable().await
-        {
-            return Ok(Acquired { upstream, used: true });
-        }
-        match &self.secure {
-            Some(secure) => secure.interception.pool.acquire(way, http2).await,
-            None => Ok(Acquired { upstream: way.connect(http2).await?, used: false }),
-        }
-    }
-
-    /// Keeps a connection for the next request: streams of HTTP/2 give theirs to each other.
-    async fn keep(&self, upstream: Upstream, http2: bool) -> Option<Lease> {
-        if !http2 {
-            *self.upstream.lock().await = Some(upstream);
-            return None;
-        }
-        let pool = self.secure.as_ref().map(|secure| secure.interception.clone())?;
-        (!upstream.is_http2()).then_some(Lease { upstream, interception: pool })
-    }
 }
 
 /// Whether a request may begin: its length fits, if it says one, and nothing else will follow it.
@@ -321,62 +235,4 @@ fn hear_out(request: Request<Incoming>) {
     }
     let mut body = request.into_body();
     tokio::spawn(tokio::time::timeout(HEARING, async move { while let Some(Ok(_)) = body.frame().await {} }));
-}
-
-fn formed(request: Request<Body>, asked: &Asked, upstream: &Upstream) -> Request<Body> {
-    let form = match &upstream.proxy {
-        _ if upstream.is_http2() => Form::Http2,
-        Some(proxy) => Form::Proxy(proxy),
-        None => Form::Origin,
-    };
-    head::outgoing(request, asked, form)
-}
-
-fn without_body(parts: Parts) -> Request<Body> {
-    Request::from_parts(parts, body::empty())
-}
-
-/// Whether a parent proxy wants credentials that it did not get.
-fn unauthenticated<B>(response: &Response<B>) -> bool {
-    response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
-}
-
-fn refusal(asked: &Asked, report: &Report, version: Version) -> Response<Body> {
-    let status = match report.why().0 {
-        Some(Reason::Malformed | Reason::NoHost) => StatusCode::BAD_REQUEST,
-        _ => StatusCode::FORBIDDEN,
-    };
-    respond_text(status, denial::text(&format!("{} {}", asked.method, asked.url()), report), version)
-}
-
-fn failure(
-    asked: &Asked,
-    report: &Report,
-    error: &dyn std::error::Error,
-    version: Version,
-) -> Response<Body> {
-    if report.why().0 != Some(Reason::UpstreamFailed) {
-        return refusal(asked, report, version);
-    }
-    let text = format!(
-        "cijail-net allowed {} {} but could not reach the host.\nreason: {}: {}\n",
-        asked.method,
-        crate::audit::printable(&asked.url()),
-        Reason::UpstreamFailed,
-        crate::audit::printable(&super::chain(error)),
-    );
-    respond_text(StatusCode::BAD_GATEWAY, text, version)
-}
-
-fn respond_text(status: StatusCode, text: String, version: Version) -> Response<Body> {
-    let mut response = Response::new(body::full(Bytes::from(text)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(hyper::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // HTTP/2 has no such field, and its other streams go on.
-    if version != Version::HTTP_2 {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

@@ -1,5 +1,7 @@
 //! One TCP connection of the job: sniff, judge, act, record.
 
+mod closing;
+mod context;
 mod denial;
 mod http;
 pub mod judge;
@@ -7,32 +9,29 @@ mod report;
 mod sniffing;
 mod tentative;
 mod tls;
+mod tunnel;
 
 use std::future::ready;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dns::Dns;
-use policy::{Advice, Mode, Name, Policy, Reason};
+use policy::{Mode, Name, Reason};
 use tokio::net::TcpStream;
 
-use crate::audit::{Audit, Kind, Origin};
-use crate::rego::{Protocol, Question, Rego};
-use crate::relay::{Upload, Uploads, relay, reset, send_all, write_all};
-use crate::sniff::authority::{Authority, Host};
+use crate::audit::{Kind, Origin};
+use crate::rego::{Protocol, Question};
+use crate::relay::{Upload, relay, reset, send_all};
 use crate::sniff::client_hello::ServerName;
 use crate::sniff::target::Target as HttpTarget;
 use crate::sniff::{Opening, Protocol as Spoken, RequestHead, Sniff, opening};
-use crate::upstream::{Destination, Dialer};
-use crate::who::Who;
+use crate::upstream::Destination;
 
 use judge::{Judged, Target};
 use report::Report;
 use sniffing::{Patience, Sniffed, sniff};
 
+pub use context::Context;
 pub use http::Budgets;
-pub(crate) use report::chain;
 pub use tls::Interception;
 
 /// How long a job that may send opaque bytes is waited for before the other side may speak.
@@ -54,58 +53,6 @@ pub struct Accepted {
     pub peer: SocketAddr,
     /// Dropped when all that the job said is on its way.
     pub upload: Upload,
-}
-
-/// What all connections of a run share.
-#[derive(Clone)]
-pub struct Context {
-    /// The rules.
-    pub policy: Arc<Policy>,
-    /// Names and their addresses.
-    pub dns: Arc<Dns>,
-    /// The way out.
-    pub dialer: Dialer,
-    /// The log.
-    pub audit: Audit,
-    /// Who knows which program in the job it is.
-    pub who: Who,
-    /// What the job's end waits for.
-    pub uploads: Uploads,
-    /// What may still be uploaded under rules with a limit.
-    pub budgets: Arc<Budgets>,
-    /// What URL rules inside TLS take; `None` if there are none.
-    pub interception: Option<Arc<Interception>>,
-    /// Rules beside the policy's; `None` if there are none.
-    pub rego: Option<Arc<Rego>>,
-}
-
-impl Context {
-    /// The verdict with what the rules beside the policy's say to the question. `sent` is the address that
-    /// the job sent to, if it is one.
-    async fn advised<'p>(
-        &self,
-        judged: Judged<'p>,
-        origin: Option<&Origin>,
-        sent: Option<SocketAddr>,
-        question: impl FnOnce() -> Question,
-    ) -> Judged<'p> {
-        let Some(rego) = &self.rego else { return judged };
-        let address = judged.address(sent);
-        let nowhere = question();
-        let question = Question { address: address.map(|address| address.ip()), ..nowhere.clone() };
-        let opinion = rego.advise(question, origin).await;
-        let judged = match address {
-            // The name was the job's to choose, so what is allowed for the address goes nowhere else.
-            Some(address)
-                if judged.would_go_by_name(&opinion)
-                    && rego.advise(nowhere, origin).await.advice != Advice::Allow =>
-            {
-                judged.bound_to(address)
-            }
-            _ => judged,
-        };
-        judged.advised(opinion, |name| self.dns.grant(name))
-    }
 }
 
 /// A connection and what is known about where it goes.
@@ -254,57 +201,6 @@ impl Connection<'_> {
         }
     }
 
-    /// Answers a CONNECT as a proxy would, whatever proxy the job meant, and judges what is inside.
-    async fn connect(mut self, authority: Authority, head: &RequestHead, mut received: Vec<u8>) {
-        let context = self.context;
-        let port = authority.port.unwrap_or(self.original_dst.port());
-        let judged = self.target().tunnel(&context.policy, &authority, port);
-        let name = match &authority.host {
-            Host::Name(name) => Some(name.to_string()),
-            Host::Address(_) => None,
-        };
-        let question = || Question {
-            name,
-            port: Some(port),
-            method: Some("CONNECT".to_owned()),
-            ..Question::new(Protocol::Connect)
-        };
-        let judged = self.counted(context.advised(judged, self.origin.as_ref(), None, question).await);
-        let passes = judged.verdict.is_ok() || context.policy.mode() == Mode::Monitor;
-        if !passes || self.tunnelled {
-            let mut report = self.report(Kind::Http, &judged);
-            if self.tunnelled {
-                report.detail("CONNECT within CONNECT");
-            }
-            report.request("CONNECT", format!("{authority}"));
-            let text = denial::http_response(&format!("CONNECT {authority}"), &report, head.version);
-            seen(self.origin.as_ref()).await;
-            // The job may have hung up; the denial is recorded all the same.
-            let _ = write_all(&self.stream, &text).await;
-            linger(self.stream).await;
-            return;
-        }
-        if write_all(&self.stream, b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
-            return;
-        }
-        received.drain(..head.length.min(received.len()));
-        self.tunnelled = true;
-        match authority.host {
-            Host::Name(name) => {
-                self.names = context.dns.names_of(self.original_dst.ip());
-                self.names.retain(|known| *known == name);
-                self.original_dst.set_port(port);
-                self.tunnel = Some(name);
-            }
-            Host::Address(address) => {
-                self.original_dst = SocketAddr::new(address, port);
-                self.names = context.dns.names_of(address);
-                self.synthetic = context.dns.synthetic_name(address).is_some();
-            }
-        }
-        Box::pin(self.run(received)).await;
-    }
-
     /// Relays what was received and everything after it, if the verdict lets it.
     async fn pass(self, kind: Kind, judged: Judged<'_>, received: Vec<u8>, detail: Option<&str>) {
         let judged = self.counted(judged);
@@ -353,25 +249,6 @@ impl Connection<'_> {
         let _ = relay(&self.stream, upstream, &counters, idle, ready(Ok::<_, ()>(())), || drop(upload)).await;
     }
 
-    async fn refuse(self, kind: Kind, judged: &Judged<'_>, why: &str) {
-        let mut report = self.report(kind, judged);
-        report.detail(why);
-        drop(report);
-        self.close_with(&[]).await;
-    }
-
-    /// Ends the connection, with a last message if the protocol has one.
-    async fn close_with(self, last_words: &[u8]) {
-        seen(self.origin.as_ref()).await;
-        if last_words.is_empty() {
-            reset(&self.stream);
-            return;
-        }
-        if write_all(&self.stream, last_words).await.is_ok() {
-            linger(self.stream).await;
-        }
-    }
-
     /// What leaves the machine under a wildcard is counted just before it does.
     fn counted<'p>(&self, judged: Judged<'p>) -> Judged<'p> {
         judged.counted(|name| self.context.dns.admit(name))
@@ -384,35 +261,9 @@ impl Connection<'_> {
     }
 }
 
-/// Waits a moment until it is known whose the connection is: a program often ends when it is refused.
-async fn seen(origin: Option<&Origin>) {
-    if let Some(origin) = origin {
-        origin.settled().await;
-    }
-}
-
 /// Whether bytes that nothing will follow are the beginning of a TLS or HTTP head: some servers
 /// serve it at the end of the stream.
 fn cut_head(received: &[u8]) -> bool {
     let ended = [received, b"\r\n"].concat();
     !received.is_empty() && !matches!(opening(&ended), Sniff::Complete(Opening::Opaque))
-}
-
-/// Closes a stream so that its last words arrive: unread bytes would turn the close into a reset,
-/// so they are read and thrown away for a moment.
-async fn linger(stream: TcpStream) {
-    const AT_MOST: Duration = Duration::from_millis(500);
-    let _ = socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write);
-    let drain = async {
-        let mut scratch = [0; 4096];
-        while stream.readable().await.is_ok() {
-            match stream.try_read(&mut scratch) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => break,
-            }
-        }
-    };
-    let _ = tokio::time::timeout(AT_MOST, drain).await;
 }

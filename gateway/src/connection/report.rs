@@ -8,6 +8,7 @@ use policy::{Mode, Reason};
 
 use super::judge::{Denied, Judged};
 use crate::audit::{Audit, Event, Kind, Origin, Outcome, Pending};
+use crate::causes::chain;
 use crate::counters::Counters;
 
 /// What is known of a connection or request, sent to the log when it ends.
@@ -95,19 +96,4 @@ impl Report {
             event.and_then(|event| event.suggestion.as_deref()),
         )
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }

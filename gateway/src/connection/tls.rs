@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::Connection;
 use super::http::{Pool, Prefixed, Session};
 use super::judge::Judged;
-use super::{Connection, chain};
 use crate::audit::Kind;
+use crate::causes::chain;
 use crate::intercept::Intercept;
 use crate::relay::reset;
 use crate::upstream::Destination;

@@ -107,7 +107,7 @@ pub enum DemoError {
 
 impl From<AuthorityError> for DemoError {
     fn from(error: AuthorityError) -> DemoError {
-        DemoError::Authority(crate::connection::chain(&error))
+        DemoError::Authority(crate::causes::chain(&error))
     }
 }
 

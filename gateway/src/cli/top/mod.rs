@@ -9,7 +9,7 @@ use netns::job::Uid;
 use super::args::TopArgs;
 use super::{Failure, answer, say};
 use crate::audit::printable;
-use crate::connection::chain;
+use crate::causes::chain;
 use crate::exit;
 use crate::live::ask::{AskError, ask, names};
 use crate::live::name::RunName;
