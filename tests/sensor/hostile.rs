@@ -1,5 +1,6 @@
 //! Jobs that would hide from the sensor, or get at it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
@@ -20,6 +21,7 @@ pub(super) fn add(suite: &mut Suite) {
         programs_of_many_threads_are_told,
         programs_at_the_same_place_are_told,
         programs_keep_their_names,
+        nothing_happens_untold_at_the_end,
         refusals_and_privileges_stay,
         sensor_is_out_of_reach,
         end_of_the_sensor_ends_the_job,
@@ -275,4 +277,37 @@ print(libc.prctl(35, 15, ctypes.byref(size), 0, 0), os.strerror(ctypes.get_errno
 ";
     let outcome = Jail::new(&world, mode).run(["unshare", "-Ur", "/usr/bin/python3", "-c", script]);
     outcome.assert_success().assert_stdout("-1 Operation not permitted\n");
+}
+
+/// Whatever a process could do with a file before the job was ended has been told.
+fn nothing_happens_untold_at_the_end(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode).option("--watch-path").option("~/**");
+    let script = "\
+import os, time
+for child in range(8):
+    if os.fork() == 0:
+        for n in range(1 << 30):
+            os.close(os.open(f'f{child}-{n}', os.O_CREAT | os.O_WRONLY, 0o644))
+            os.write(1, f'{child}-{n} '.encode())
+time.sleep(0.1)
+os._exit(0)
+";
+    for _ in 0..5 {
+        let outcome = jail.python(script);
+        outcome.assert_success();
+        let told: BTreeSet<String> =
+            outcome.of_kind("file").iter().filter_map(|event| event.path.clone()).collect();
+        let home = jail.home().display().to_string();
+        let untold: Vec<&str> = outcome
+            .stdout
+            .split_whitespace()
+            .filter(|name| !told.contains(&format!("{home}/f{name}")))
+            .collect();
+        assert!(!told.is_empty() && untold.is_empty(), "{untold:?}");
+        for path in told {
+            // It may be made only after it was told, and then not at all.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
