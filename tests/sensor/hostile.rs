@@ -1,5 +1,6 @@
 //! Jobs that would hide from the sensor, or get at it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use nix::sys::signal::{Signal, kill};
@@ -17,6 +18,10 @@ pub(super) fn add(suite: &mut Suite) {
         roots_of_the_jobs_own_hide_nothing,
         directories_too_deep_to_name_are_told,
         process_tables_of_the_jobs_own_hide_nothing,
+        programs_of_many_threads_are_told,
+        programs_at_the_same_place_are_told,
+        programs_keep_their_names,
+        nothing_happens_untold_at_the_end,
         refusals_and_privileges_stay,
         sensor_is_out_of_reach,
         end_of_the_sensor_ends_the_job,
@@ -212,5 +217,97 @@ fn process_tables_of_the_jobs_own_hide_nothing(mode: Mode) {
     if mode == Mode::Rootless {
         let outcome = jail.run(["unshare", "-Urpf", "--mount-proc", "cat", "/proc/self/cwd/token"]);
         outcome.assert_success().assert_used(&token, "read", 1);
+    }
+}
+
+/// One thread executes while another asks for what is not there, over and over.
+fn programs_of_many_threads_are_told(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode).option("--watch-exec");
+    let script = "\
+import ctypes, os, threading
+libc = ctypes.CDLL(None)
+none = (ctypes.c_char_p * 1)(None)
+started = threading.Event()
+def run():
+    started.wait()
+    os.execv('/bin/true', ['true'])
+threading.Thread(target=run).start()
+for n in range(1 << 30):
+    libc.execve(b'/nosuch/x', none, none)
+    if n == 20: started.set()
+";
+    for _ in 0..5 {
+        let outcome = jail.python(script);
+        outcome.assert_success();
+        assert_eq!(outcome.ran(&real("/bin/true")), 1, "{:?}", outcome.of_kind("exec"));
+        assert_eq!(outcome.ran("/nosuch/x"), 0, "{:?}", outcome.of_kind("exec"));
+    }
+}
+
+/// Without random addresses a program's stack begins where that of the one before did, if both have names and
+/// arguments of the same length.
+fn programs_at_the_same_place_are_told(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode).option("--watch-exec");
+    let shells = ["shell-1", "shell-2"].map(|name| jail.home().join(name));
+    for shell in &shells {
+        fs::copy("/bin/sh", shell).unwrap();
+    }
+    let [first, second] = shells.map(|shell| shell.display().to_string());
+    // From the second file to itself as well.
+    let step = |from, to| {
+        format!("{from}) exec {} -c \"$1\" {to} \"$1\";;", if from == 3 { &first } else { &second })
+    };
+    let script = format!("case $0 in {} {} {} esac", step(3, 2), step(2, 1), step(1, 0));
+    let outcome = jail.run(["setarch", "-R", "sh", "-c", &script, "3", &script]);
+    outcome.assert_success();
+    assert_eq!((outcome.ran(&first), outcome.ran(&second)), (1, 2), "{:?}", outcome.of_kind("exec"));
+}
+
+/// Who is root in a namespace of its own may set what `/proc/PID/exe` says, where nobody forbids it.
+fn programs_keep_their_names(mode: Mode) {
+    let world = World::new();
+    let script = "\
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+size = ctypes.c_uint()
+# PR_SET_MM, PR_SET_MM_MAP_SIZE: the one that anybody may ask.
+print(libc.prctl(35, 15, ctypes.byref(size), 0, 0), os.strerror(ctypes.get_errno()))
+";
+    let outcome = Jail::new(&world, mode).run(["unshare", "-Ur", "/usr/bin/python3", "-c", script]);
+    outcome.assert_success().assert_stdout("-1 Operation not permitted\n");
+}
+
+/// Whatever a process could do with a file before the job was ended has been told.
+fn nothing_happens_untold_at_the_end(mode: Mode) {
+    let world = World::new();
+    let jail = Jail::new(&world, mode).option("--watch-path").option("~/**");
+    let script = "\
+import os, time
+for child in range(8):
+    if os.fork() == 0:
+        for n in range(1 << 30):
+            os.close(os.open(f'f{child}-{n}', os.O_CREAT | os.O_WRONLY, 0o644))
+            os.write(1, f'{child}-{n} '.encode())
+time.sleep(0.1)
+os._exit(0)
+";
+    for _ in 0..5 {
+        let outcome = jail.python(script);
+        outcome.assert_success();
+        let told: BTreeSet<String> =
+            outcome.of_kind("file").iter().filter_map(|event| event.path.clone()).collect();
+        let home = jail.home().display().to_string();
+        let untold: Vec<&str> = outcome
+            .stdout
+            .split_whitespace()
+            .filter(|name| !told.contains(&format!("{home}/f{name}")))
+            .collect();
+        assert!(!told.is_empty() && untold.is_empty(), "{untold:?}");
+        for path in told {
+            // It may be made only after it was told, and then not at all.
+            let _ = fs::remove_file(path);
+        }
     }
 }

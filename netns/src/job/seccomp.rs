@@ -22,7 +22,12 @@ pub(super) fn install_observed(calls: &[c_long]) -> io::Result<OwnedFd> {
 }
 
 fn program(observed: &[c_long]) -> Vec<sock_filter> {
-    let mut rules = vec![Rule::no_typing(), by_family(libc::SYS_socket), by_family(libc::SYS_socketpair)];
+    let mut rules = vec![
+        Rule::no_typing(),
+        by_family(libc::SYS_socket),
+        by_family(libc::SYS_socketpair),
+        no_other_name(),
+    ];
     rules.extend(ABSENT.iter().map(|call| Rule::always(*call, Answer::Refuse(ENOSYS))));
     rules.extend(FORBIDDEN.iter().map(|call| Rule::always(*call, Answer::Refuse(EPERM))));
     rules.extend(observed.iter().map(|call| Rule::always(*call, Answer::Ask)));
@@ -54,6 +59,13 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_userfaultfd,
 ];
 
+/// `/proc/PID/exe` and where the stack began, which a root that the job makes itself could set to another program's
+/// otherwise (PR_SET_MM of prctl(2)).
+fn no_other_name() -> Rule {
+    let set = (libc::PR_SET_MM as u32, Answer::Refuse(EPERM));
+    Rule::by_value(libc::SYS_prctl, 0, [set], Answer::Allow)
+}
+
 /// Families whose sockets belong to a network namespace or to the file system.
 const FAMILIES: &[c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
@@ -74,7 +86,7 @@ mod tests {
     use crate::job::{Watch, WatchedFiles};
     use crate::syscall_filter::Run;
 
-    const JUDGED: [c_long; 3] = [libc::SYS_ioctl, libc::SYS_socket, libc::SYS_socketpair];
+    const JUDGED: [c_long; 4] = [libc::SYS_ioctl, libc::SYS_prctl, libc::SYS_socket, libc::SYS_socketpair];
 
     fn answer(call: c_long, first: u64, second: u64) -> Answer {
         Run::of(program(&[])).answer(call as u32, [first, second, 0, 0, 0, 0])
@@ -85,7 +97,7 @@ mod tests {
         for call in 0..2000 {
             let wanted = match call {
                 // With arguments of zero: no request, no family.
-                call if JUDGED[1..].contains(&call) => Answer::Refuse(EAFNOSUPPORT),
+                call if JUDGED[2..].contains(&call) => Answer::Refuse(EAFNOSUPPORT),
                 call if ABSENT.contains(&call) => Answer::Refuse(ENOSYS),
                 call if FORBIDDEN.contains(&call) => Answer::Refuse(EPERM),
                 _ => Answer::Allow,
@@ -157,6 +169,17 @@ mod tests {
         }
         for request in [libc::TIOCGWINSZ, libc::TCGETS, libc::TIOCSPGRP, libc::FIONREAD] {
             assert_eq!(answer(libc::SYS_ioctl, 0, request), Answer::Allow);
+        }
+    }
+
+    #[test]
+    fn programs_keep_their_names() {
+        for high in [0, 1 << 32] {
+            let option = libc::PR_SET_MM as u64 | high;
+            assert_eq!(answer(libc::SYS_prctl, option, 13), Answer::Refuse(EPERM), "the kernel takes an int");
+        }
+        for option in [libc::PR_SET_NAME, libc::PR_SET_PDEATHSIG, libc::PR_SET_NO_NEW_PRIVS] {
+            assert_eq!(answer(libc::SYS_prctl, option as u64, 13), Answer::Allow);
         }
     }
 

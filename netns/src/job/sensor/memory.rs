@@ -32,6 +32,16 @@ pub(super) fn how(pid: u32, address: u64) -> io::Result<(u64, u64)> {
     Ok((u64::from_ne_bytes(flags), u64::from_ne_bytes(resolve)))
 }
 
+/// What the kernel gives each program at random (AT_RANDOM of getauxval(3)).
+///
+/// # Errors
+/// As for [`text`].
+pub(super) fn seed(pid: u32, address: u64) -> io::Result<[u8; 16]> {
+    let mut seed = [0; 16];
+    exactly(pid, address, &mut seed)?;
+    Ok(seed)
+}
+
 /// A command line as `/proc/PID/cmdline` has it, a NUL byte after each argument, cut after `limit` octets. What
 /// cannot be read is left out.
 pub(super) fn arguments(pid: u32, array: u64, limit: usize) -> Vec<u8> {

@@ -121,7 +121,8 @@ impl View<'_> {
                 Ok(_) => return Ok(Some(normalised(path, floor))),
                 // A container's filter may refuse the call itself.
                 Err(nix::Error::ELOOP | nix::Error::ENOSYS | nix::Error::EPERM) => {}
-                Err(nix::Error::EACCES | nix::Error::ENAMETOOLONG) => {}
+                // And it gives up on `..` while anything on the machine is renamed or mounted.
+                Err(nix::Error::EAGAIN | nix::Error::EACCES | nix::Error::ENAMETOOLONG) => {}
                 // Nothing but the last name can be missing if the call is to succeed.
                 Err(nix::Error::ENOENT) if last != Last::Followed => {}
                 Err(_) => return Ok(None),
@@ -167,8 +168,8 @@ impl View<'_> {
         let theirs = Processes::at(place);
         let ours = Processes::at(self.paths.0.try_clone().ok()?);
         let number = |thread: u32| {
-            let (image, _) = ours.image(thread)?;
-            let is_it = |number: &u32| theirs.image(*number).is_some_and(|(other, _)| other == image);
+            let image = ours.image(thread)?;
+            let is_it = |number: &u32| theirs.image(*number).is_some_and(|other| other == image);
             ours.numbers(thread).into_iter().find(is_it)
         };
         let process = number(self.paths.process(self.thread)?)?;

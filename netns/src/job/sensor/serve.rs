@@ -91,11 +91,12 @@ impl Sensor {
         let shared = &*self.0;
         let mut seen = shared.lock();
         for process in seen.attempts.processes() {
-            // Who has not changed by now will hardly do so.
-            shared.decide(&mut seen, process);
+            shared.give_up(&mut seen, process);
         }
         seen.fold.rest().iter().for_each(|observation| shared.outlet.tell(observation));
         shared.outlet.tell_missed();
+        // The job has a moment left, in which nothing happens that would not be told.
+        std::mem::forget(seen);
     }
 }
 
@@ -153,14 +154,17 @@ impl Shared {
                 Err(_) => self.missed(),
             },
         };
+        // Who used a file may end the job at once, and `finish` waits for what is told of it.
+        let mut seen = matches!(record, Record::Files(_)).then(|| self.lock());
         // All that was read is true if the thread still waits. If it does not, it was killed, or a signal came
         // first, after which the same call may be made once more.
         let went_on = self.listener.release(waiting).is_ok();
-        match record {
-            Record::Attempt(process) if !went_on => self.lock().attempts.withdraw(process),
-            Record::Files(observations) if went_on => {
-                let mut seen = self.lock();
-                observations.into_iter().for_each(|observation| self.tell(&mut seen, observation));
+        match (record, &mut seen) {
+            (Record::Attempt(process), _) if !went_on => {
+                self.lock().attempts.withdraw(process, waiting.thread);
+            }
+            (Record::Files(observations), Some(seen)) if went_on => {
+                observations.into_iter().for_each(|observation| self.tell(seen, observation));
             }
             _ => {}
         }

@@ -49,6 +49,14 @@ pub(super) fn numbers(status: &[u8]) -> Vec<u32> {
     words.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
+/// The value of AT_RANDOM in `/proc/PID/auxv`, which has pairs of words (getauxval(3)).
+pub(super) fn seed_address(auxv: &[u8]) -> Option<u64> {
+    let (words, _) = auxv.as_chunks::<8>();
+    let (pairs, _) = words.as_chunks::<2>();
+    let [_, address] = pairs.iter().find(|pair| u64::from_ne_bytes(pair[0]) == libc::AT_RANDOM)?;
+    Some(u64::from_ne_bytes(*address))
+}
+
 /// The fields from the third on. The name before them may have any bytes in it, parentheses as well.
 fn after_name(stat: &[u8]) -> Option<std::str::SplitAsciiWhitespace<'_>> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
@@ -98,6 +106,14 @@ mod tests {
     fn threads_have_numbers() {
         assert_eq!(numbers(b"Name:\tNSpid:\\n9\nPid:\t7\nNSpid:\t7\t1\nNSpgid:\t3\n"), [7, 1]);
         assert_eq!(numbers(b"Pid:\t7\n"), [0; 0]);
+    }
+
+    #[test]
+    fn a_seed_has_a_place() {
+        let auxv: Vec<u8> = [6, 4096, 25, 7, 0, 0].iter().flat_map(|word: &u64| word.to_ne_bytes()).collect();
+        assert_eq!(seed_address(&auxv), Some(7));
+        assert_eq!(seed_address(&auxv[..24]), None);
+        assert_eq!(seed_address(b""), None);
     }
 
     #[test]

@@ -87,10 +87,14 @@ impl Processes {
         Some(Program { pid, exe, args: arguments::shown(&cmdline), parents: self.parents(pid) })
     }
 
-    /// Which program a process runs, and its parent; `None` as for [`Processes::describe`].
-    pub(in crate::job) fn image(&self, pid: u32) -> Option<(Image, u32)> {
-        let stat = self.content(&format!("{pid}/stat"), 512)?;
-        Some((lines::image(&stat)?, lines::parent(&stat)?))
+    /// Which program a process runs; `None` as for [`Processes::describe`].
+    pub(in crate::job) fn image(&self, pid: u32) -> Option<Image> {
+        lines::image(&self.content(&format!("{pid}/stat"), 512)?)
+    }
+
+    /// Where a process has what the kernel gave its program at random; `None` as for [`Processes::describe`].
+    pub(in crate::job) fn seed_address(&self, pid: u32) -> Option<u64> {
+        lines::seed_address(&self.content(&format!("{pid}/auxv"), 1024)?)
     }
 
     fn parents(&self, pid: u32) -> Vec<String> {
@@ -111,7 +115,7 @@ impl Processes {
         line
     }
 
-    fn parent(&self, pid: u32) -> Option<u32> {
+    pub(in crate::job) fn parent(&self, pid: u32) -> Option<u32> {
         lines::parent(&self.content(&format!("{pid}/stat"), 512)?)
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use super::super::super::capabilities;
 use super::super::super::witness::{arguments, lines};
-use super::super::attempts::{Attempt, Now};
-use super::super::calls::{self, Call, Last, Place};
+use super::super::attempts::{Attempt, State};
+use super::super::calls::{Last, Place};
 use super::super::listener::Waiting;
 use super::super::{Ending, Observation, memory};
 use super::{EndsTheJob, Record, Seen, Shared};
@@ -16,37 +16,45 @@ use super::{EndsTheJob, Record, Seen, Shared};
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Shared {
-    /// A process that asked for a program and makes another call has it, or has not got it.
+    /// A thread that asked for a program and makes another call has not got it, unless the process is another
+    /// program now.
     pub(super) fn settle(&self, waiting: &Waiting) {
         let mut seen = self.lock();
         if seen.attempts.is_empty() {
             return;
         }
-        if seen.attempts.has(waiting.thread) {
-            return self.decide(&mut seen, waiting.thread);
-        }
-        // Any thread may end the process.
-        drop(seen);
-        if calls::read(waiting.number, waiting.arguments) == Call::End
-            && let Some(process) = self.paths.process(waiting.thread).filter(|it| *it != waiting.thread)
-        {
-            self.decide(&mut self.lock(), process);
-        }
-    }
-
-    pub(super) fn decide(&self, seen: &mut Seen, process: u32) {
+        let mut process = waiting.thread;
         if !seen.attempts.has(process) {
-            return;
+            drop(seen);
+            let Some(its) = self.paths.process(waiting.thread).filter(|its| *its != process) else { return };
+            process = its;
+            seen = self.lock();
         }
-        let now = self.now(process);
-        if let Some(observation) = seen.attempts.decide(process, now) {
-            self.tell_program(seen, observation);
+        if seen.attempts.has(process) {
+            let now = self.state(process);
+            let told = seen.attempts.decide(process, waiting.thread, now.as_ref());
+            self.tell_programs(&mut seen, told);
         }
     }
 
-    fn now(&self, process: u32) -> Now {
-        let image = self.processes.image(process).map(|(image, _)| image);
-        Now { image, exe: self.processes.executable(process) }
+    /// Tells what is left of a process that will hardly change any more.
+    pub(super) fn give_up(&self, seen: &mut Seen, process: u32) {
+        let now = self.state(process);
+        let told = seen.attempts.finish(process, now.as_ref());
+        self.tell_programs(seen, told);
+    }
+
+    fn state(&self, process: u32) -> Option<State> {
+        let image = self.processes.image(process)?;
+        Some(State { image, exe: self.processes.executable(process), seed: self.seed(process) })
+    }
+
+    fn seed(&self, process: u32) -> Option<[u8; 16]> {
+        memory::seed(process, self.processes.seed_address(process)?).ok()
+    }
+
+    fn tell_programs(&self, seen: &mut Seen, told: impl IntoIterator<Item = Observation>) {
+        told.into_iter().for_each(|observation| self.tell_program(seen, observation));
     }
 
     fn tell_program(&self, seen: &mut Seen, observation: Observation) {
@@ -70,9 +78,11 @@ impl Shared {
         let path = found.ok().map(|found| found.map(|found| found.real.unwrap_or(found.named)));
         let path = path.map(|path| lines::path(&path.unwrap_or_default()));
         let Some(process) = self.paths.process(thread) else { return Record::Nothing };
-        let Some((before, parent)) = self.processes.image(process) else { return self.missed() };
+        let Some(before) = self.state(process) else { return self.missed() };
+        let parent = self.processes.parent(process).unwrap_or_default();
         let line = memory::arguments(thread, arguments, arguments::READ);
         let attempt = Attempt {
+            thread,
             at: SystemTime::now(),
             path,
             is_there,
@@ -83,9 +93,8 @@ impl Shared {
         let mut seen = self.lock();
         // Its parent ran before it did, so it is told before.
         self.look(&mut seen, parent);
-        // A thread that is not the first, while another one's attempt is under way.
-        self.decide(&mut seen, process);
-        seen.attempts.add(process, attempt);
+        let oldest = seen.attempts.add(process, attempt);
+        self.tell_programs(&mut seen, oldest);
         Record::Attempt(process)
     }
 
@@ -108,9 +117,8 @@ impl Shared {
         if !seen.attempts.has(process) {
             return;
         }
-        let now = self.now(process);
-        if let Some(observation) = seen.attempts.look(process, now) {
-            self.tell_program(seen, observation);
-        }
+        let now = self.state(process);
+        let told = seen.attempts.look(process, now.as_ref());
+        self.tell_programs(seen, told);
     }
 }
