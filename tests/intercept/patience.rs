@@ -115,6 +115,7 @@ fn malformed_requests_are_recorded(mode: Mode) {
     let site = world.site("good.test");
     for (first, bad) in [
         ("", "GET /p/ x HTTP/1.1\\r\\nHost: good.test\\r\\n\\r\\n"),
+        ("", "GET /p/?q=\\x22a\\x22 HTTP/1.1\\r\\nHost: good.test\\r\\n\\r\\n"),
         ("say(GET); answer();", "GET /\\tq/ HTTP/1.1\\r\\nHost: good.test\\r\\n\\r\\n"),
         ("say(GET); answer();", "GET /half"),
     ] {
@@ -123,6 +124,10 @@ fn malformed_requests_are_recorded(mode: Mode) {
         outcome.assert_denied("http", "good.test", "malformed");
         let told = outcome.events.iter().filter(|event| event.kind != "dns").count();
         assert_eq!(told, 1 + usize::from(!first.is_empty()), "{outcome}");
+        let advised = outcome.events.iter().any(|event| {
+            event.detail.as_deref().is_some_and(|detail| detail.contains(r#"such as " < > in it as %22"#))
+        });
+        assert_eq!(advised, bad.contains("x22") || bad.contains("tq"), "{outcome}");
     }
     assert_eq!(site.paths(), ["/p/", "/p/"]);
 }

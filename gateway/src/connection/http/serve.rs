@@ -40,7 +40,7 @@ impl Session {
             .with_upgrades();
         tokio::select! {
             ended = served => match ended {
-                Err(error) if error.is_parse() => session.never_asked(Reason::Malformed, &error.to_string()),
+                Err(error) if error.is_parse() => session.never_asked(Reason::Malformed, &unread(&error)),
                 Err(error) if error.is_incomplete_message() && activity.is_within_head() => {
                     session.never_asked(Reason::Malformed, "ended within a request's head");
                 }
@@ -107,5 +107,15 @@ impl Session {
             name: name.or(self.names.first()).map(Name::to_string),
         };
         self.report(&judged, Instant::now()).detail(why);
+    }
+}
+
+/// Why no request could be read, and what to do where clients in good faith get there.
+fn unread(error: &hyper::Error) -> String {
+    match error.to_string() {
+        text if text.ends_with("URI") => {
+            format!("{text}: write characters such as \" < > in it as %22 %3C %3E")
+        }
+        text => text,
     }
 }
