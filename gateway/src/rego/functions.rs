@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 /// What the engine tells of a module that it has read; of all else nothing is read.
 #[derive(Deserialize)]
@@ -63,12 +64,15 @@ pub(super) enum Index {
     String { value: String },
 }
 
-/// Whether each function is in one module only, of the engine's modules as JSON.
+/// Whether each function is in one module only, of the engine's modules.
 ///
 /// # Errors
 /// What is wrong, with file, line and column.
-pub(super) fn are_whole(modules: &str) -> Result<(), String> {
-    let modules: Vec<Module> = serde_json::from_str(modules)
+pub(super) fn are_whole(modules: &[Value]) -> Result<(), String> {
+    let modules: Vec<Module> = modules
+        .iter()
+        .map(Module::deserialize)
+        .collect::<Result<_, _>>()
         .map_err(|error| format!("looking for functions in the modules: {error}"))?;
     let mut seen: HashMap<String, usize> = HashMap::new();
     for (number, module) in modules.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Whether a module may look at the process in its input. Pure, and in doubt it does.
 
 /// Keys of the input that say nothing of the process.
-const PLAIN: [&str; 14] = [
-    "name", "address", "port", "protocol", "method", "url", "labels", "scheme", "domains", "daddr", "dport",
-    "proto", "sni", "policy",
+pub(super) const PLAIN: [&str; 13] = [
+    "name", "address", "port", "protocol", "method", "url", "labels", "domains", "daddr", "dport", "proto",
+    "sni", "policy",
 ];
 
 /// Whether some `input` in the text is followed by something else than a dot and one of the plain keys.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::functions::Path;
@@ -17,16 +18,14 @@ struct Function {
     calls: BTreeSet<String>,
 }
 
-/// Whether no function reaches itself by its calls, of the engine's modules as JSON. A function that is put in
-/// the place of another by `with` is not looked for.
+/// Whether no function reaches itself by its calls, of the engine's modules. A function that is put in the place
+/// of another by `with` is not looked for.
 ///
 /// # Errors
 /// The first that does, with file, line and column.
-pub(super) fn is_absent(modules: &str) -> Result<(), String> {
-    let modules: Vec<Value> = serde_json::from_str(modules)
-        .map_err(|error| format!("looking for recursion in the modules: {error}"))?;
+pub(super) fn is_absent(modules: &[Value]) -> Result<(), String> {
     let mut functions = BTreeMap::new();
-    for module in &modules {
+    for module in modules {
         read(module, &mut functions);
     }
     match functions.iter().find(|(name, _)| reaches_itself(name, &functions)) {
@@ -86,7 +85,7 @@ fn reaches_itself(name: &str, functions: &BTreeMap<String, Function>) -> bool {
 }
 
 fn path(tree: &Value) -> Option<String> {
-    serde_json::from_value::<Path>(tree.clone()).ok().map(|path| path.joined())
+    Path::deserialize(tree).ok().map(|path| path.joined())
 }
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {

@@ -109,6 +109,8 @@ impl Rules {
             }
         }
         let modules = engine.get_ast_as_json().map_err(|error| RegoError(error.to_string()))?;
+        let modules: Vec<serde_json::Value> = serde_json::from_str(&modules)
+            .map_err(|error| RegoError(format!("looking at the modules as JSON: {error}")))?;
         functions::are_whole(&modules).map_err(RegoError)?;
         recursion::is_absent(&modules).map_err(RegoError)?;
         engine.set_input(Value::new_object());

@@ -1,5 +1,6 @@
 //! What rules say, and that nothing which goes wrong with them allows.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use netns::job::Program;
@@ -74,6 +75,32 @@ fn the_process_and_its_ancestors() {
     let evil = Program { args: vec!["curl".into(), "--evil".into()], ..npm() };
     assert_eq!(rules.evaluate(question.input(Some(&evil))).advice, Advice::Deny(Objection::Rule));
     assert_eq!(rules.evaluate(question.input(None)).advice, Advice::Silent);
+}
+
+/// Rules that look only at plain keys are not asked anew for another process.
+#[test]
+fn plain_keys_are_those_without_a_process() {
+    let url = "http://a.test/".to_owned();
+    let full = |protocol| Question {
+        name: Some("a.test".into()),
+        address: Some("192.0.2.1".parse().unwrap()),
+        port: Some(80),
+        method: Some("GET".into()),
+        url: Some(url.clone()),
+        ..Question::new(protocol)
+    };
+    let keys = |question: Question, program: Option<&Program>| {
+        let Input { cijail, kntrl } = question.input(program);
+        cijail.into_iter().chain(kntrl).map(|(key, _)| key).collect::<BTreeSet<String>>()
+    };
+    let mut without: BTreeSet<String> =
+        [Protocol::Tls, Protocol::Http].into_iter().flat_map(|protocol| keys(full(protocol), None)).collect();
+    without.insert("labels".to_owned());
+    let plain = BTreeSet::from(looks::PLAIN.map(str::to_owned));
+    assert_eq!(without, plain);
+    let with = keys(full(Protocol::Tls), Some(&npm()));
+    let of_the_process: Vec<&str> = with.difference(&plain).map(String::as_str).collect();
+    assert_eq!(of_the_process, ["ancestors", "pid", "process", "task_name"]);
 }
 
 #[test]
