@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use netns::job::Program;
-use policy::Reason;
+use policy::{Denial, Mode, Reason};
 
 use super::origin::size_of_program;
 use super::{Origin, Outcome};
@@ -123,6 +123,15 @@ impl Kind {
 }
 
 impl Event {
+    /// Notes that it is refused after all, or would be, for which there is no remedy.
+    pub fn refuse(&mut self, denial: &Denial<'_>, detail: Option<String>, mode: Mode) {
+        self.verdict = Outcome::refused(mode);
+        self.reason = Some(denial.reason);
+        self.rule = denial.rule.map(|rule| rule.text().to_owned());
+        self.suggestion = None;
+        self.detail = detail;
+    }
+
     /// Whether it tells of what nobody decided about: a program, a watched file, calls that were not seen.
     pub fn is_observation(&self) -> bool {
         match self.kind {

@@ -69,12 +69,7 @@ impl Pending {
 
     /// Notes that it is refused after all, or would be.
     pub fn denied(&mut self, denial: &Denial<'_>, detail: Option<String>, mode: Mode) {
-        self.amend(|event| {
-            event.verdict = Outcome::refused(mode);
-            event.reason = Some(denial.reason);
-            event.rule = denial.rule.map(|rule| rule.text().to_owned());
-            event.detail = detail;
-        });
+        self.amend(|event| event.refuse(denial, detail, mode));
     }
 
     /// Notes that what was let through did not reach the other side. A name of which every address

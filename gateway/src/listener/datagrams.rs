@@ -151,13 +151,7 @@ impl Begun {
         let Opinion { advice, detail } = rego.advise(question, origin).await;
         match overrule(*standing, advice) {
             None => {}
-            Some(Verdict::Deny(denial)) => {
-                event.verdict = Outcome::refused(context.policy.mode());
-                event.reason = Some(denial.reason);
-                event.rule = denial.rule.map(|rule| rule.text().to_owned());
-                event.suggestion = None;
-                event.detail = detail;
-            }
+            Some(Verdict::Deny(denial)) => event.refuse(&denial, detail, context.policy.mode()),
             Some(Verdict::Allow(rule)) => match name.map_or(Ok(()), |name| context.dns.grant(name)) {
                 Ok(()) => {
                     event.verdict = Outcome::Allow;
