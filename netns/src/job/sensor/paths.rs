@@ -17,7 +17,7 @@ use super::resolve::{Hidden, Named, Wanted, normalised, resolved};
 
 /// The job's `/proc`, for looking into processes that wait.
 #[derive(Debug)]
-pub(super) struct Paths(OwnedFd);
+pub(super) struct Paths(Processes);
 
 /// Where a path leads, from the root of the job, or of the mount namespace that the process has made
 /// itself. Both are absolute and without `.` and `..`.
@@ -43,7 +43,8 @@ impl Paths {
     /// # Errors
     /// There is no `/proc`.
     pub(super) fn open() -> nix::Result<Paths> {
-        nix::fcntl::open("/proc", PLACE | OFlag::O_DIRECTORY, Mode::empty()).map(Paths)
+        let proc = nix::fcntl::open("/proc", PLACE | OFlag::O_DIRECTORY, Mode::empty())?;
+        Ok(Paths(Processes::at(proc)))
     }
 
     /// Looks a path up as a thread that waits would. `None` if it begins in no directory.
@@ -77,21 +78,12 @@ impl Paths {
             drop(unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(opened as i32) });
             return Some(thread);
         }
-        let status = openat(
-            &self.0,
-            format!("{thread}/status").as_str(),
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        );
-        let mut text = [0; 512];
-        let length = nix::unistd::read(status.ok()?, &mut text).ok()?;
-        let text = String::from_utf8_lossy(&text[..length]);
-        text.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+        self.0.process_of(thread)
     }
 
     /// What a link in `/proc` says; `None` if there is none.
     fn link(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match readlinkat(&self.0, name) {
+        match readlinkat(self.0.proc(), name) {
             Ok(text) => Ok(Some(text.into_vec())),
             // No text has room for a directory that is so deep.
             Err(nix::Error::ENAMETOOLONG) => Err(nix::Error::ENAMETOOLONG.into()),
@@ -105,7 +97,7 @@ impl View<'_> {
         // A thread whose root is not its namespace's may have directories above it. Our own root does not stop us there.
         let above = root.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(|_| "/..");
         let top = format!("{thread}/root{}", above.collect::<String>());
-        let top = openat(&paths.0, top.as_str(), PLACE | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
+        let top = openat(paths.0.proc(), top.as_str(), PLACE | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
         Some(View { paths, thread, top })
     }
 
@@ -166,7 +158,7 @@ impl View<'_> {
     fn own(&self, directory: &OsStr, is_thread: bool) -> Option<Vec<u8>> {
         let place = openat(&self.top, directory, PLACE, Mode::empty()).ok()?;
         let theirs = Processes::at(place);
-        let ours = Processes::at(self.paths.0.try_clone().ok()?);
+        let ours = &self.paths.0;
         let number = |thread: u32| {
             let image = ours.image(thread)?;
             let is_it = |number: &u32| theirs.image(*number).is_some_and(|other| other == image);

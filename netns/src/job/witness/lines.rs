@@ -44,9 +44,18 @@ pub(super) fn image(stat: &[u8]) -> Option<Image> {
 
 /// The numbers in `/proc/PID/status` that a thread has in its PID namespaces, the outermost first.
 pub(super) fn numbers(status: &[u8]) -> Vec<u32> {
-    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"));
+    numbers_at(b"NSpid:", status).collect()
+}
+
+/// The number in `/proc/PID/status` of the process that a thread belongs to.
+pub(super) fn process(status: &[u8]) -> Option<u32> {
+    numbers_at(b"Tgid:", status).next()
+}
+
+fn numbers_at<'s>(key: &[u8], status: &'s [u8]) -> impl Iterator<Item = u32> + 's {
+    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(key));
     let words = line.and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
-    words.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+    words.split_ascii_whitespace().filter_map(|word| word.parse().ok())
 }
 
 /// The value of AT_RANDOM in `/proc/PID/auxv`, which has pairs of words (getauxval(3)).
@@ -106,6 +115,8 @@ mod tests {
     fn threads_have_numbers() {
         assert_eq!(numbers(b"Name:\tNSpid:\\n9\nPid:\t7\nNSpid:\t7\t1\nNSpgid:\t3\n"), [7, 1]);
         assert_eq!(numbers(b"Pid:\t7\n"), [0; 0]);
+        assert_eq!(process(b"Name:\tTgid:\\n9\nTgid:\t7\nPid:\t8\n"), Some(7));
+        assert_eq!(process(b"Pid:\t7\n"), None);
     }
 
     #[test]

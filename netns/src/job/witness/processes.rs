@@ -52,6 +52,16 @@ impl Processes {
         Processes { proc, sockets: None }
     }
 
+    /// The `/proc` itself.
+    pub(in crate::job) fn proc(&self) -> &OwnedFd {
+        &self.proc
+    }
+
+    /// The process that a thread belongs to.
+    pub(in crate::job) fn process_of(&self, thread: u32) -> Option<u32> {
+        lines::process(&self.content(&format!("{thread}/status"), 512)?)
+    }
+
     /// A thread's numbers, in this PID namespace and in each within it that it is in.
     pub(in crate::job) fn numbers(&self, thread: u32) -> Vec<u32> {
         let status = self.content(&format!("{thread}/status"), 4096);
