@@ -2,8 +2,8 @@
 //! who asks them hands their opinion in.
 //!
 //! Something passes if the policy or the others allow it, and neither denies it. Whatever the others say,
-//! they do not open private addresses, ports of DNS and paths that can be read in two ways, nor what the policy denies for another reason than that no rule
-//! speaks of it.
+//! they do not open private addresses, ports of DNS and paths that can be read in two ways, nor what the policy
+//! denies for another reason than that no rule speaks of it.
 
 use std::sync::LazyLock;
 

@@ -61,7 +61,7 @@ pub use file::keys;
 pub use glob::{Glob, GlobError};
 pub use lint::{Lint, LintKind, Sharing, lint};
 pub use name::{Name, NameError};
-pub use path::{PathError, PathPrefix, is_ambiguous as is_ambiguous_path, normalise as normal_path};
+pub use path::{PathError, PathPrefix, normalise as normal_path};
 pub use pattern::{Pattern, PatternError};
 pub use ports::{PortRange, PortSet, Protocol};
 pub use reason::Reason;

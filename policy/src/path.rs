@@ -104,7 +104,7 @@ pub fn normalise(path: &str) -> String {
 /// Whether servers and proxies are known to read such a path in more than one way: dot or empty
 /// segments, encoded separators and dots, double or overlong encoding, control characters, raw
 /// bytes that a URI cannot hold.
-pub fn is_ambiguous(path: &str) -> bool {
+pub(crate) fn is_ambiguous(path: &str) -> bool {
     if path.is_empty() {
         return false;
     }

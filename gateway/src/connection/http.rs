@@ -226,8 +226,9 @@ fn affords(budget: &Budget, request: &Request<Incoming>, asked: &Asked) -> Resul
     budget.has(if asked.upgrade { u64::MAX } else { request.body().size_hint().lower() })
 }
 
-/// Reads on for a moment: many clients read no answer before they have sent everything, and a stream that is cut off below them is an error to them. Who waits to be told to send (which HTTP/1 does with
-/// the first read) gets the answer instead.
+/// Reads on for a moment: many clients read no answer before they have sent everything, and a stream that is
+/// cut off below them is an error to them. Who waits to be told to send (which HTTP/1 does with the first read)
+/// gets the answer instead.
 fn hear_out(request: Request<Incoming>) {
     let waits = request.version() < Version::HTTP_2 && request.headers().contains_key(EXPECT);
     if waits || request.body().is_end_stream() {
