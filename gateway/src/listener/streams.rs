@@ -17,6 +17,7 @@ use crate::audit::{Event, Kind, Origin, Outcome, Pending};
 use crate::connection::{Accepted, Context, serve};
 use crate::rego::{Protocol, Question};
 use crate::relay::{Upload, relay, reset};
+use crate::upstream;
 
 const DNS_PORT: u16 = 53;
 /// How long a DNS server that is denied is spoken to.
@@ -131,8 +132,8 @@ async fn relay_loopback(
             }
         }
     }
-    let connected = match TcpStream::connect(host).await {
-        Err(_) => TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await,
+    let connected = match upstream::connect(host).await {
+        Err(_) => upstream::connect(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)).await,
         connected => connected,
     };
     match connected {

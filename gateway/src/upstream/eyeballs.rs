@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::near;
+
 /// Head start of an attempt before the next one begins (RFC 8305: 250 ms).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses that are tried at most.
@@ -37,7 +39,7 @@ pub(super) async fn connect(
     // The first attempt mostly succeeds, and needs no task of its own before the second begins.
     if let Some(address) = waiting.pop_front() {
         tried.push(address);
-        let mut attempt = Box::pin(TcpStream::connect(address));
+        let mut attempt = Box::pin(near::connect(address));
         tokio::select! {
             // A busy gateway hears of a connection and of the end of its head start at once.
             biased;
@@ -55,7 +57,7 @@ pub(super) async fn connect(
             && let Some(address) = waiting.pop_front()
         {
             tried.push(address);
-            attempts.spawn(TcpStream::connect(address));
+            attempts.spawn(near::connect(address));
         } else if attempts.is_empty() && more.is_none() {
             return Err(failure);
         }

@@ -2,8 +2,10 @@
 
 mod dial;
 mod eyeballs;
+mod near;
 mod proxy;
 pub mod tls;
 
 pub use dial::{Destination, DialError, Dialed, Dialer, HttpProxy};
+pub(crate) use near::connect;
 pub use proxy::{ParentProxies, ProxyError};
