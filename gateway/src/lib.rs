@@ -18,6 +18,7 @@ pub mod rego;
 pub mod relay;
 pub mod report;
 pub mod schema;
+mod scratch;
 pub mod sensor;
 pub mod sniff;
 mod stderr;

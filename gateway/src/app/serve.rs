@@ -83,7 +83,6 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
     if result.is_err() {
         job.kill();
     }
-    job.wait();
     result
 }
 

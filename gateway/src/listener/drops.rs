@@ -11,9 +11,11 @@ use tokio::io::unix::AsyncFd;
 
 use crate::audit::{Audit, Event, Kind, Outcome};
 use crate::frame::{self, Dropped};
+use crate::scratch::Scratch;
 
 /// Octets of one read from the kernel.
 const READ: usize = 64 * 1024;
+static RECORDS: Scratch<READ> = Scratch::new();
 /// Reads when the job has ended: more than the kernel lets wait, as nobody sends any more.
 const MOST_AT_THE_END: usize = 65_536;
 /// Flows that get an event of their own.
@@ -22,7 +24,6 @@ const MAX_FLOWS: usize = 4096;
 /// The records of dropped packets: one event a flow, and one for what has no record.
 pub struct Drops {
     log: AsyncFd<DropLog>,
-    buffer: Vec<u8>,
     tally: Tally,
 }
 
@@ -43,14 +44,14 @@ impl Drops {
     /// The socket cannot be watched.
     pub fn new(log: DropLog, audit: Audit) -> io::Result<Drops> {
         let tally = Tally { audit, flows: HashSet::new(), next: 0, missing: 0, untold: 0 };
-        Ok(Drops { log: netns::watch(log)?, buffer: vec![0; READ], tally })
+        Ok(Drops { log: netns::watch(log)?, tally })
     }
 
     /// Reads records for as long as the run lasts; returns only if the socket breaks.
     pub async fn serve(&mut self) -> io::Error {
         loop {
             let read = match self.log.readable().await {
-                Ok(mut ready) => ready.try_io(|log| read(log.get_ref(), &mut self.buffer, &mut self.tally)),
+                Ok(mut ready) => ready.try_io(|log| read(log.get_ref(), &mut self.tally)),
                 Err(error) => return error,
             };
             if let Ok(Err(error)) = read {
@@ -63,7 +64,7 @@ impl Drops {
     /// explains them: more flows than can be told, or records that found the socket full.
     pub fn finish(mut self) {
         for _ in 0..MOST_AT_THE_END {
-            if read(self.log.get_ref(), &mut self.buffer, &mut self.tally).is_err() {
+            if read(self.log.get_ref(), &mut self.tally).is_err() {
                 break;
             }
         }
@@ -81,8 +82,8 @@ impl Drops {
     }
 }
 
-fn read(log: &DropLog, buffer: &mut [u8], tally: &mut Tally) -> io::Result<()> {
-    match log.receive(buffer, |record| tally.add(record)) {
+fn read(log: &DropLog, tally: &mut Tally) -> io::Result<()> {
+    match RECORDS.with(|buffer| log.receive(buffer, |record| tally.add(record))) {
         // Records were lost, not the socket; garbage is skipped. The numbers of the others show both.
         Err(error)
             if error.kind() == io::ErrorKind::InvalidData || error.raw_os_error() == Some(nobufs()) =>

@@ -1,7 +1,6 @@
 //! Sockets on which what the job sends waits for the gateway: served while it runs, and read once more
 //! when it has ended, as its last words may have come after the last look.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::audit::Audit;
+use crate::scratch::Scratch;
 
 /// How long to leave a listener alone when the process is out of descriptors.
 const BREATHER: Duration = Duration::from_millis(20);
@@ -20,10 +20,8 @@ const MOST_AT_THE_END: usize = 8192;
 /// Octets in the largest datagram.
 pub(super) const MAX_DATAGRAM: usize = 65_535;
 
-thread_local! {
-    /// For one datagram at a time, whichever socket it is from.
-    static DATAGRAM: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_DATAGRAM].into_boxed_slice());
-}
+/// For one datagram at a time, whichever socket it is from.
+static DATAGRAM: Scratch<MAX_DATAGRAM> = Scratch::new();
 
 /// A socket that is served by a task of its own.
 pub trait Queue: Send + Sync {
@@ -89,7 +87,7 @@ impl<H: OnDatagram> Datagrams<H> {
 
     /// `WouldBlock` if there is none.
     fn take(&self) -> io::Result<()> {
-        DATAGRAM.with_borrow_mut(|buffer| {
+        DATAGRAM.with(|buffer| {
             let buffer = &mut buffer[..H::LONGEST];
             match self.socket.get_ref().receive(buffer) {
                 Ok(datagram) => self.handler.handle(&self.socket, datagram, &buffer[..datagram.length]),

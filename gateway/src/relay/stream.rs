@@ -5,7 +5,6 @@
 
 mod bulk;
 
-use std::cell::RefCell;
 use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use crate::counters::Counters;
+use crate::scratch::Scratch;
 
 /// Octets in one direction after which a stream is spliced: below, two descriptors for a pipe are
 /// not worth it.
@@ -25,9 +25,7 @@ const BULK: usize = 1024 * 1024;
 /// not pass through here.
 const SCRATCH: usize = 64 * 1024;
 
-thread_local! {
-    static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
-}
+static SCRATCH_BUFFER: Scratch<SCRATCH> = Scratch::new();
 
 /// Why a relay ended before both sides did.
 #[derive(Debug)]
@@ -134,7 +132,7 @@ async fn pump(from: &TcpStream, to: &TcpStream, direction: Direction<'_>, moved:
     let mut carried = 0;
     loop {
         from.readable().await?;
-        let step = SCRATCH_BUFFER.with_borrow_mut(|scratch| carry(from, to, direction, scratch))?;
+        let step = SCRATCH_BUFFER.with(|scratch| carry(from, to, direction, scratch))?;
         carried += match step {
             Step::Blocked => continue,
             Step::Carried(octets) => octets,

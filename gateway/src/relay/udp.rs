@@ -1,6 +1,5 @@
 //! UDP flows: one upstream socket for each pair of the job's address and the original destination.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,13 +12,12 @@ use tokio::net::UdpSocket;
 use super::Upload;
 use crate::counters::Counters;
 use crate::packet;
+use crate::scratch::Scratch;
 
 /// Octets in the largest datagram.
 const MAX_DATAGRAM: usize = 65_535;
-thread_local! {
-    /// An idle flow holds no buffer.
-    static DATAGRAM: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_DATAGRAM].into_boxed_slice());
-}
+/// An idle flow holds no buffer.
+static DATAGRAM: Scratch<MAX_DATAGRAM> = Scratch::new();
 
 /// Datagrams of a flow that may wait for its upstream address.
 const MAX_WAITING: usize = 64;
@@ -134,7 +132,7 @@ impl Flows {
             match tokio::time::timeout(idle, socket.readable()).await {
                 Ok(ready) => {
                     ready?;
-                    let received = DATAGRAM.with_borrow_mut(|buffer| {
+                    let received = DATAGRAM.with(|buffer| {
                         let length = socket.try_recv(buffer)?;
                         // The job's queue may be full, as anywhere on a network.
                         let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);

@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use nix::unistd::{Pid, setpgid};
 
 use crate::error::{During, Error, Result, Step};
@@ -85,6 +85,10 @@ fn run(control: &OwnedFd, outlets: Outlets, setup: &Setup<'_>) -> Result<()> {
     let ended = supervise(control, &signals, &job, setup.spec.terminal.as_ref());
     if let Some(sensor) = sensor {
         sensor.finish();
+    }
+    if childless() {
+        // The gateway need not wait for the kernel to take the namespaces down.
+        let _ = shutdown(control.as_raw_fd(), Shutdown::Write);
     }
     ended
 }
@@ -213,6 +217,16 @@ fn next_change() -> Option<(Pid, Event)> {
         _ => Event::Signaled { signal: status },
     };
     Some((Pid::from_raw(pid), change))
+}
+
+/// Whether nothing of the job is left: its orphans are children of process 1 (pid_namespaces(7)).
+fn childless() -> bool {
+    while next_change().is_some() {}
+    // SAFETY: without a siginfo_t the kernel writes nothing.
+    let result = unsafe {
+        libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), libc::WNOHANG | libc::WEXITED | libc::WNOWAIT)
+    };
+    result != 0 && nix::Error::last() == nix::Error::ECHILD
 }
 
 /// Says something to the gateway, waiting while its queue is full. A gateway that is gone has nobody

@@ -140,6 +140,10 @@ pub(super) fn start(channel: OwnedFd) {
     });
 }
 
+fn processors() -> u32 {
+    thread::available_parallelism().map_or(1, |count| count.get() as u32)
+}
+
 fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
     let tell = |testimony: &Testimony| {
         send(channel.as_raw_fd(), &wire::encode_testimony(testimony), MsgFlags::MSG_NOSIGNAL).is_ok()
@@ -147,8 +151,7 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
     if !sockets.can_tell() && !tell(&Testimony::Blind) {
         return;
     }
-    let processors = thread::available_parallelism().map_or(1, |count| count.get() as u32);
-    let mut pace = Pace::new(processors, Instant::now());
+    let mut pace = None;
     let mut before = spent();
     let mut buffer = vec![0; MAX_MESSAGE];
     loop {
@@ -185,6 +188,8 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
             return;
         }
         let now = spent();
+        // A job that nobody asks about ends sooner than its processors are counted.
+        let pace = pace.get_or_insert_with(|| Pace::new(processors(), Instant::now()));
         thread::sleep(pace.pause(asked as u32, now.saturating_sub(before), Instant::now()));
         before = now;
     }
