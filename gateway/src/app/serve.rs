@@ -79,7 +79,7 @@ pub(super) fn run(serving: Serving<'_>) -> Result<End, AppError> {
         .and_then(|()| Builder::new_current_thread().enable_all().build())
         .map_err(AppError::Gateway)
         // Dropping the runtime ends every connection and writes its record.
-        .and_then(|runtime| runtime.block_on(serve(serving)));
+        .and_then(|runtime| runtime.block_on(Box::pin(serve(serving))));
     if result.is_err() {
         job.kill();
     }

@@ -50,7 +50,8 @@ impl OnConnection for Captured {
                 serve_questions(stream, original_dst, origin, &context).await;
                 drop(upload);
             } else {
-                serve(&context, Accepted { stream, original_dst, peer, upload }).await;
+                // In a place of its own: starting a task would move it about on the stack.
+                Box::pin(serve(&context, Accepted { stream, original_dst, peer, upload })).await;
             }
             drop(slot);
         });
