@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Start};
 
 use crate::app::AppError;
 use crate::demo::{self, DemoError};
@@ -25,8 +25,8 @@ use crate::stderr;
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let command = match parse() {
+        Ok(command) => command,
         Err(error) => {
             // Nobody may read it; the status tells all the same.
             if !error.use_stderr() || stderr::has_room(stderr::PATIENCE) {
@@ -35,8 +35,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::FAILED } else { 0 });
         }
     };
-    let result = match cli.command {
-        Command::Run(args) => run::main(*args),
+    let result = match command {
+        Command::Start(Start::Run(args)) => run::main(*args),
         Command::Demo => demo::main().map_err(Failure::from),
         Command::DemoPostinstall => demo::postinstall().map_err(Failure::from),
         Command::Doctor => doctor::main(),
@@ -51,6 +51,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit::FAILED)
         }
     }
+}
+
+fn parse() -> Result<Command, clap::Error> {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "run") {
+        return Ok(Command::Start(Cli::try_parse()?.command));
+    }
+    Ok(Cli::try_parse()?.command)
 }
 
 /// What a command may fail with; it is shown with its causes.

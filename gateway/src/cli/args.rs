@@ -12,15 +12,23 @@ use crate::schema::Subject;
 /// Run a CI job so that it can only talk to an allowlist.
 #[derive(Debug, Parser)]
 #[command(name = "cijail-net", version, max_term_width = 100)]
-pub(super) struct Cli {
+pub(super) struct Cli<C: Subcommand> {
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(super) command: C,
+}
+
+/// What starts jobs, apart from the other commands: a job need not wait for their arguments to be
+/// described.
+#[derive(Debug, Subcommand)]
+pub(super) enum Start {
+    /// Run a command that can only talk to what the rules allow
+    Run(Box<RunArgs>),
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a command that can only talk to what the rules allow
-    Run(Box<RunArgs>),
+    #[command(flatten)]
+    Start(Start),
     /// Show what a run does now: connections in flight, destinations, the last denials
     Top(TopArgs),
     /// Say what this machine can do, each missing thing with its remedy
