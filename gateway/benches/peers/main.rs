@@ -9,6 +9,7 @@
 mod attribution;
 mod client;
 mod figures;
+mod installed;
 mod names;
 mod server;
 mod tls;
@@ -19,6 +20,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use figures::Samples;
+use installed::Installed;
 use variants::Variant;
 use world::World;
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn compare() -> Result<()> {
+    let _installed = Installed::copy()?;
     let _world = World::build()?;
     let mut table = Vec::new();
     for variant in Variant::ALL {

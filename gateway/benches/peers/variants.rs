@@ -9,6 +9,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::Result;
 use crate::figures::Load;
+use crate::installed::program;
 use crate::server::{BULK, SMALL};
 use crate::world::{self, SERVER};
 
@@ -115,7 +116,7 @@ impl Variant {
     fn command(self, command: &[&str]) -> Command {
         let mut wrapper = match self {
             Variant::Direct | Variant::Slirp => Command::new(command[0]),
-            Variant::Jail | Variant::Rootless => Command::new(CIJAIL_NET),
+            Variant::Jail | Variant::Rootless => Command::new(program()),
             Variant::Pasta => Command::new("pasta"),
             Variant::Bubblewrap => Command::new("bwrap"),
         };
