@@ -39,11 +39,7 @@ pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Connects; whoever is not within `near` is paced by `default`, if there is one.
-async fn connect_paced(
-    address: SocketAddr,
-    default: Option<&[u8]>,
-    near: Duration,
-) -> io::Result<TcpStream> {
+async fn connect_paced(address: SocketAddr, default: Option<&[u8]>, near: Duration) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Pacing cannot be taken off a socket again, so it comes last.
     let paced = default.filter(|_| choose(&socket, UNPACED));
