@@ -289,3 +289,20 @@ pub(super) struct ExplainArgs {
     #[arg(required = true, value_name = "URL|HOST:PORT")]
     pub(super) target: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_is_read_alone_as_among_all_commands() {
+        let wrong: [&[&str]; 5] =
+            [&["--help"], &["-h"], &[], &["--nope", "--", "true"], &["--log-format", "xml", "--", "true"]];
+        for arguments in wrong {
+            let words = ["cijail-net", "run"].iter().chain(arguments);
+            let alone = Cli::<Start>::try_parse_from(words.clone()).unwrap_err();
+            let among_all = Cli::<Command>::try_parse_from(words).unwrap_err();
+            assert_eq!(alone.to_string(), among_all.to_string());
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! BBR hands each segment to a timer. Towards a host on the same machine that costs more than the bytes
 //! do, and what the gateway takes in batches BBR mistakes for a slow path: an upload had half the
 //! speed of a direct one. So a near host gets the congestion control of the job's link. All others
-//! get the host's own.
+//! get the host's own; where that is BBR, one that a route names (ip-route(8), `congctl`) gives way to it.
 
 use std::io;
 use std::net::SocketAddr;
