@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Zeroed memory that costs nothing before it is used: a vector's would be written to as soon as it
-/// is made. Whoever uses it must not do so again meanwhile.
+/// is made. It must not be used again from within a use.
 pub(crate) struct Scratch<const OCTETS: usize>(Mutex<[u8; OCTETS]>);
 
 impl<const OCTETS: usize> Scratch<OCTETS> {

@@ -120,7 +120,7 @@ fn become_command(setup: &Setup<'_>, channel: &OwnedFd) -> std::result::Result<N
     if let Some(watch) = &spec.watch {
         proved(watch)?;
     }
-    restore_signals(setup.signal_mask).during(Step::Control, "restoring signals")?;
+    restore_signals(setup).during(Step::Control, "restoring signals")?;
     execute(spec)
 }
 
@@ -166,11 +166,13 @@ fn close_inherited() -> nix::Result<()> {
 
 /// Gives the command the signal dispositions that it would have had without us: what the caller
 /// ignored stays ignored, and SIGPIPE, which Rust's runtime ignores, is the default again.
-fn restore_signals(mask: &SigSet) -> nix::Result<()> {
+fn restore_signals(setup: &Setup<'_>) -> nix::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: the default disposition runs no handler.
     unsafe { sigaction(Signal::SIGPIPE, &default) }?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)
+    // SAFETY: the caller's disposition is the default or none, as no handler survives execve(2).
+    unsafe { sigaction(Signal::SIGCHLD, &setup.children) }?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(setup.signal_mask), None)
 }
 
 fn execute(spec: &JobSpec) -> std::result::Result<Never, Outcome> {

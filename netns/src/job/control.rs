@@ -47,7 +47,7 @@ pub enum Event {
         /// The signal's number.
         signal: i32,
     },
-    /// Init is gone and says no more.
+    /// Init says no more: it is gone, or nothing else of the job is left.
     Gone,
 }
 

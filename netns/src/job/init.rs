@@ -4,11 +4,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::signal::{SigAction, SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use nix::unistd::{Pid, setpgid};
@@ -21,11 +22,16 @@ use super::control::{Event, MAX_MESSAGE, Order, receive_namespace};
 use super::sensor::Sensor;
 use super::{JobSpec, Terminal, capabilities, command, mounts, witness};
 
+/// How long killed processes are waited for; those that the kernel holds up longer end with init.
+const LINGERING: Duration = Duration::from_secs(1);
+
 /// What init needs from before the clone.
 pub(super) struct Setup<'a> {
     pub(super) spec: &'a JobSpec,
     pub(super) privilege: Privilege,
     pub(super) signal_mask: &'a SigSet,
+    /// What the caller does about children; init itself wants to hear of them.
+    pub(super) children: SigAction,
     /// Where the command hears from the gateway that its network is complete.
     pub(super) go: &'a OwnedFd,
 }
@@ -86,7 +92,7 @@ fn run(control: &OwnedFd, outlets: Outlets, setup: &Setup<'_>) -> Result<()> {
     if let Some(sensor) = sensor {
         sensor.finish();
     }
-    if childless() {
+    if ended.is_ok() && end_survivors(&signals) {
         // The gateway need not wait for the kernel to take the namespaces down.
         let _ = shutdown(control.as_raw_fd(), Shutdown::Write);
     }
@@ -219,9 +225,26 @@ fn next_change() -> Option<(Pid, Event)> {
     Some((Pid::from_raw(pid), change))
 }
 
-/// Whether nothing of the job is left: its orphans are children of process 1 (pid_namespaces(7)).
+/// Kills what outlives the command; whether nothing of the job is left. Its orphans are children of process 1
+/// (pid_namespaces(7)), and what is being killed forks no more.
+fn end_survivors(signals: &SignalFd) -> bool {
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    let begun = Instant::now();
+    while begun.elapsed() < LINGERING {
+        if next_change().is_some() {
+            continue;
+        }
+        if childless() {
+            return true;
+        }
+        while signals.read_signal().ok().flatten().is_some() {}
+        let _ = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], PollTimeout::from(10_u8));
+    }
+    false
+}
+
+/// Whether there is no child, not even one that has ended and was not reaped.
 fn childless() -> bool {
-    while next_change().is_some() {}
     // SAFETY: without a siginfo_t the kernel writes nothing.
     let result = unsafe {
         libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), libc::WNOHANG | libc::WEXITED | libc::WNOWAIT)

@@ -116,6 +116,7 @@ pub fn spawn(spec: &JobSpec, privilege: Privilege) -> Result<Job> {
         Some(_) => channel(SockFlag::empty()).map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
         None => (None, None),
     };
+    let children = signals::hear_of_children().during(Step::Control, "listening for ended children")?;
     // Signals wait until init has a handler for them and the command its own dispositions.
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut mask))
@@ -124,7 +125,11 @@ pub fn spawn(spec: &JobSpec, privilege: Privilege) -> Result<Job> {
     if let Ok(None) = cloned {
         drop((control, go, questions, observations));
         let outlets = init::Outlets { questions: witness, observations: sensor };
-        init::main(theirs, outlets, &init::Setup { spec, privilege, signal_mask: &mask, go: &gate });
+        init::main(
+            theirs,
+            outlets,
+            &init::Setup { spec, privilege, signal_mask: &mask, children, go: &gate },
+        );
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).during(Step::Control, "restoring signals")?;
     match cloned.during(Step::JobNamespaces, "making the job's PID namespace")? {

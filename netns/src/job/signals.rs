@@ -1,6 +1,6 @@
 //! Signals of job control, as numbers that cross the crate's border.
 
-use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction, signal};
 use nix::unistd::{Pid, getpid};
 
 /// SIGCONT.
@@ -16,6 +16,14 @@ pub fn wants_terminal(number: i32) -> bool {
 /// Whether a person at the terminal sends this signal by a key.
 pub fn is_keyboard(number: i32) -> bool {
     number == Signal::SIGINT as i32 || number == Signal::SIGQUIT as i32
+}
+
+/// Has the kernel tell of ended children, which whoever ignores `SIGCHLD` never hears of (waitpid(2)), and returns
+/// what was done about them before.
+pub(super) fn hear_of_children() -> nix::Result<SigAction> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default disposition runs no handler.
+    unsafe { sigaction(Signal::SIGCHLD, &default) }
 }
 
 /// Stops the calling process until somebody continues it.
