@@ -18,6 +18,8 @@ pub(crate) fn add(suite: &mut Suite) {
     both!(
         suite,
         codes_are_passed_on,
+        caller_may_ignore_its_children,
+        survivors_end_with_the_command,
         death_by_signal,
         command_not_found,
         command_not_executable,
@@ -37,6 +39,29 @@ fn codes_are_passed_on(mode: Mode) {
     for code in [0, 1, 2, 42, 122, 125, 126, 127, 128, 255] {
         Jail::new(&world, mode).run(["sh", "-c", &format!("exit {code}")]).assert_code(code);
     }
+    world.assert_nothing_left();
+}
+
+/// Whose caller ignores SIGCHLD hears of no child of its own accord (waitpid(2)).
+fn caller_may_ignore_its_children(mode: Mode) {
+    let world = World::new();
+    let ignoring = ["bash", "-c", "trap '' CHLD; exec \"$@\"", "bash"];
+    let outcome = Jail::new(&world, mode).under(&ignoring).run(["grep", "SigIgn", "/proc/self/status"]);
+    outcome.assert_code(0);
+    let ignored = outcome.stdout.trim().rsplit('\t').next().unwrap();
+    let ignored = u64::from_str_radix(ignored, 16).unwrap();
+    assert_ne!(ignored & 1 << (Signal::SIGCHLD as i32 - 1), 0, "the job has what it would have without us");
+    Jail::new(&world, mode).under(&ignoring).run(["sh", "-c", "exit 3"]).assert_code(3);
+    world.assert_nothing_left();
+}
+
+/// They end with the command, and neither they nor their number keep it waiting.
+fn survivors_end_with_the_command(mode: Mode) {
+    let world = World::new();
+    let script = "for i in $(seq 200); do (trap '' TERM; sleep 600) & done; \
+                  for i in 1 2 3 4; do (while :; do (sleep 0.01 &); done) & done; exit 5";
+    let outcome = Jail::new(&world, mode).within(Duration::from_secs(20)).run(["sh", "-c", script]);
+    outcome.assert_code(5);
     world.assert_nothing_left();
 }
 
