@@ -231,7 +231,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     let objected = plan.fail_on_blocked && writer.audit().blocked();
     let command = served.as_ref().ok().map(supervise::End::status);
     let logged = writer.finish(RunOutcome { command, objected });
-    // Only init itself may still be there.
+    // The kernel may still take the job down; only then is the terminal ours.
     job.wait();
     let end = served?;
     let new = logged?;

@@ -53,6 +53,7 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Reads the arguments; those of a run without the description of all other commands.
 fn parse() -> Result<Command, clap::Error> {
     if std::env::args_os().nth(1).is_some_and(|word| word == "run") {
         return Ok(Command::Start(Cli::try_parse()?.command));

@@ -1,17 +1,16 @@
 //! How far away the other end of a connection is (tcp(7), `TCP_INFO`).
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// The kernel's smoothed round-trip time, in microseconds' resolution; `None` while it has no sample, as
-/// when the handshake had to be repeated.
+/// The kernel's smoothed round-trip time, in microseconds' resolution; `None` while it has no sample.
 ///
 /// # Errors
 /// The socket is not one of TCP.
 pub fn round_trip(socket: impl AsFd) -> io::Result<Option<Duration>> {
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    // SAFETY: all zeroes is a valid tcp_info.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `size` octets to memory that outlives the call.
     let result = unsafe {
@@ -19,16 +18,14 @@ pub fn round_trip(socket: impl AsFd) -> io::Result<Option<Duration>> {
             socket.as_fd().as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
+            (&raw mut info).cast(),
             &raw mut size,
         )
     };
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it began as zeroes, which are valid for its integers, and the kernel wrote integers.
-    let micros = unsafe { info.assume_init() }.tcpi_rtt;
-    Ok((micros > 0).then(|| Duration::from_micros(micros.into())))
+    Ok((info.tcpi_rtt > 0).then(|| Duration::from_micros(info.tcpi_rtt.into())))
 }
 
 #[cfg(test)]

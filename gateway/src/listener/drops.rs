@@ -15,6 +15,7 @@ use crate::scratch::Scratch;
 
 /// Octets of one read from the kernel.
 const READ: usize = 64 * 1024;
+/// For one read at a time.
 static RECORDS: Scratch<READ> = Scratch::new();
 /// Reads when the job has ended: more than the kernel lets wait, as nobody sends any more.
 const MOST_AT_THE_END: usize = 65_536;

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use nix::sys::signal::{SigHandler, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::unistd::{ForkResult, Pid, chdir, execve, fork, getegid, geteuid, getpid, setpgid};
 
@@ -167,11 +167,10 @@ fn close_inherited() -> nix::Result<()> {
 /// Gives the command the signal dispositions that it would have had without us: what the caller
 /// ignored stays ignored, and SIGPIPE, which Rust's runtime ignores, is the default again.
 fn restore_signals(setup: &Setup<'_>) -> nix::Result<()> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: the default disposition runs no handler.
-    unsafe { sigaction(Signal::SIGPIPE, &default) }?;
-    // SAFETY: the caller's disposition is the default or none, as no handler survives execve(2).
-    unsafe { sigaction(Signal::SIGCHLD, &setup.children) }?;
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    // SAFETY: the caller's disposition is no handler either, as none survives execve(2).
+    unsafe { signal(Signal::SIGCHLD, setup.children) }?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(setup.signal_mask), None)
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::{SigAction, SigSet, Signal, kill, killpg};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use nix::unistd::{Pid, setpgid};
@@ -31,7 +31,7 @@ pub(super) struct Setup<'a> {
     pub(super) privilege: Privilege,
     pub(super) signal_mask: &'a SigSet,
     /// What the caller does about children; init itself wants to hear of them.
-    pub(super) children: SigAction,
+    pub(super) children: SigHandler,
     /// Where the command hears from the gateway that its network is complete.
     pub(super) go: &'a OwnedFd,
 }
@@ -148,9 +148,8 @@ fn supervise(
                 return Ok(());
             }
         }
-        // Init's own signals carry nothing but the news that a child changed.
         if signalled {
-            while signals.read_signal().ok().flatten().is_some() {}
+            drain(signals);
             if reap(control, job.pid) {
                 return Ok(());
             }
@@ -225,6 +224,11 @@ fn next_change() -> Option<(Pid, Event)> {
     Some((Pid::from_raw(pid), change))
 }
 
+/// Init's own signals carry nothing but the news that a child changed.
+fn drain(signals: &SignalFd) {
+    while signals.read_signal().ok().flatten().is_some() {}
+}
+
 /// Kills what outlives the command; whether nothing of the job is left. Its orphans are children of process 1
 /// (pid_namespaces(7)), and what is being killed forks no more.
 fn end_survivors(signals: &SignalFd) -> bool {
@@ -237,8 +241,8 @@ fn end_survivors(signals: &SignalFd) -> bool {
         if childless() {
             return true;
         }
-        while signals.read_signal().ok().flatten().is_some() {}
         let _ = poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], PollTimeout::from(10_u8));
+        drain(signals);
     }
     false
 }

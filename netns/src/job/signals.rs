@@ -1,6 +1,6 @@
 //! Signals of job control, as numbers that cross the crate's border.
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction, signal};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::{Pid, getpid};
 
 /// SIGCONT.
@@ -20,10 +20,9 @@ pub fn is_keyboard(number: i32) -> bool {
 
 /// Has the kernel tell of ended children, which whoever ignores `SIGCHLD` never hears of (waitpid(2)), and returns
 /// what was done about them before.
-pub(super) fn hear_of_children() -> nix::Result<SigAction> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+pub(super) fn hear_of_children() -> nix::Result<SigHandler> {
     // SAFETY: the default disposition runs no handler.
-    unsafe { sigaction(Signal::SIGCHLD, &default) }
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }
 }
 
 /// Stops the calling process until somebody continues it.
