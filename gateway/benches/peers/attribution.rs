@@ -14,8 +14,8 @@ use nix::sys::time::TimeValLike;
 use crate::Result;
 use crate::client::exchange;
 use crate::figures::median;
+use crate::installed::{Installed, program};
 use crate::server::SMALL;
-use crate::variants::CIJAIL_NET;
 use crate::world::{SERVER, World};
 
 /// Pairs of runs.
@@ -56,6 +56,7 @@ pub(crate) fn load() -> Result<()> {
 }
 
 pub(crate) fn compare() -> Result<()> {
+    let _installed = Installed::copy()?;
     let _world = World::build()?;
     let mut costs = Vec::with_capacity(PAIRS);
     for pair in 0..PAIRS {
@@ -87,7 +88,7 @@ pub(crate) fn compare() -> Result<()> {
 /// Microseconds a connection of the processor's time, the jail's and the job's.
 fn run(told: bool) -> Result<f64> {
     let before = used()?;
-    let mut command = Command::new(CIJAIL_NET);
+    let mut command = Command::new(program());
     command.args(["run", "--quiet", "--allow", &format!("{SERVER}:{SMALL}")]);
     if told {
         command.args(["--report", "json=/dev/null"]);

@@ -1,11 +1,12 @@
 //! The program as an installation leaves it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::{env, fs, process};
 
 use crate::Result;
-use crate::variants::CIJAIL_NET;
+
+const BUILT: &str = env!("CARGO_BIN_EXE_cijail-net");
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
@@ -19,8 +20,8 @@ impl Installed {
         fs::create_dir(&directory)?;
         let installed = Installed(directory);
         let program = installed.0.join("cijail-net");
-        fs::write(&program, fs::read(CIJAIL_NET)?)?;
-        fs::set_permissions(&program, fs::metadata(CIJAIL_NET)?.permissions())?;
+        fs::write(&program, fs::read(BUILT)?)?;
+        fs::set_permissions(&program, fs::metadata(BUILT)?.permissions())?;
         PROGRAM.set(program).map_err(|_| "the program is installed twice")?;
         Ok(installed)
     }
@@ -33,7 +34,10 @@ impl Drop for Installed {
     }
 }
 
-/// Where it is; where the build left it if it is not installed.
-pub(crate) fn program() -> PathBuf {
-    PROGRAM.get().cloned().unwrap_or_else(|| CIJAIL_NET.into())
+/// Where it is.
+///
+/// # Panics
+/// It is not installed.
+pub(crate) fn program() -> &'static Path {
+    PROGRAM.get().expect("the bench installs the program first")
 }

@@ -13,7 +13,6 @@ use crate::installed::program;
 use crate::server::{BULK, SMALL};
 use crate::world::{self, SERVER};
 
-pub(crate) const CIJAIL_NET: &str = env!("CARGO_BIN_EXE_cijail-net");
 /// The user of rootless runs (nobody).
 const USER: u32 = 65_534;
 
