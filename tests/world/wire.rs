@@ -1,19 +1,21 @@
 //! A recorder on the internet's end of the cable: every packet that left the host, whatever its protocol.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 const LARGEST_PACKET: usize = 1 << 16;
 const MOST_BYTES: usize = 64 << 20;
-const RECEIVE_BUFFER: usize = 16 << 20;
+const RECEIVE_BUFFER: usize = 64 << 20;
+/// Of if_packet.h, since Linux 4.20.
+const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 const ETHERTYPE_V4: u16 = 0x0800;
 const ETHERTYPE_V6: u16 = 0x86dd;
 
@@ -63,10 +65,18 @@ impl fmt::Display for Packet {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Wire {
-    socket: Arc<AsyncFd<Socket>>,
-    record: Arc<Mutex<Record>>,
+    tap: Arc<Tap>,
+    /// Dropped to end the recorder.
+    stop: Option<PipeWriter>,
+    recorder: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Tap {
+    socket: Socket,
+    record: Mutex<Record>,
 }
 
 #[derive(Debug, Default)]
@@ -77,40 +87,31 @@ struct Record {
 }
 
 impl Wire {
-    /// To be called in the internet namespace, on its runtime.
+    /// To be called in the internet namespace. The recorder has a thread of its own, so that busy servers do not delay it.
     pub(crate) fn tap(interface: &str) -> io::Result<Self> {
         let all = (libc::ETH_P_ALL as u16).to_be();
         let socket =
             Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(Protocol::from(i32::from(all))))?;
+        set_option(&socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)?;
         bind_to(&socket, interface, all)?;
-        if set_receive_buffer(&socket, libc::SO_RCVBUFFORCE).is_err() {
+        let size = RECEIVE_BUFFER as libc::c_int;
+        if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, size).is_err() {
             socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         }
-        // SAFETY: nothing replaces the descriptor as long as the socket is registered.
-        let socket = unsafe { AsyncFd::register(socket) }?;
-        let wire = Self { socket: Arc::new(socket), record: Arc::default() };
-        let recorder = wire.clone();
-        tokio::spawn(async move {
-            let mut buffer = vec![0; LARGEST_PACKET];
-            loop {
-                let read = recorder.socket.async_io(Interest::READABLE, |socket| {
-                    recorder.record.lock().unwrap().read_one(socket, &mut buffer)
-                });
-                if read.await.is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(wire)
+        let tap = Arc::new(Tap { socket, record: Mutex::default() });
+        let (end, stop) = io::pipe()?;
+        let recorder = thread::Builder::new().name("recorder".into()).spawn({
+            let tap = tap.clone();
+            move || tap.serve(&end)
+        })?;
+        Ok(Self { tap, stop: Some(stop), recorder: Some(recorder) })
     }
 
     /// Everything that has left the host up to now. Fails if the record is not complete.
     pub(crate) fn packets(&self) -> Vec<Packet> {
-        let mut record = self.record.lock().unwrap();
-        let mut buffer = vec![0; LARGEST_PACKET];
-        while record.read_one(self.socket.get_ref(), &mut buffer).is_ok() {}
+        let record = self.tap.read();
         assert!(!record.overflowed, "more was sent than the recorder keeps");
-        assert_eq!(lost(self.socket.get_ref()), 0, "the recorder was too slow");
+        assert_eq!(lost(&self.tap.socket), 0, "the recorder was too slow");
         record.packets.clone()
     }
 
@@ -132,48 +133,45 @@ impl Wire {
     }
 }
 
-impl Record {
-    fn read_one(&mut self, socket: &Socket, buffer: &mut [u8]) -> io::Result<()> {
-        let mut source = PacketSource { socket, kind: 0 };
-        let length = source.read(buffer)?;
-        let sent_to_host = source.kind == libc::PACKET_OUTGOING;
-        if sent_to_host {
-            return Ok(());
-        }
-        if self.bytes + length > MOST_BYTES {
-            self.overflowed = true;
-        } else {
-            self.bytes += length;
-            self.packets.push(Packet { frame: buffer[..length].to_vec() });
-        }
-        Ok(())
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.stop.take();
+        self.recorder.take().unwrap().join().unwrap();
     }
 }
 
-/// Reads one packet and notes which way it went.
-struct PacketSource<'a> {
-    socket: &'a Socket,
-    kind: u8,
+impl Tap {
+    fn serve(&self, end: &PipeReader) {
+        loop {
+            let mut waiting =
+                [&self.socket.as_fd(), &end.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+            poll(&mut waiting, PollTimeout::NONE).unwrap();
+            if waiting[1].any().unwrap() {
+                return;
+            }
+            drop(self.read());
+        }
+    }
+
+    /// Reads what the kernel has.
+    fn read(&self) -> MutexGuard<'_, Record> {
+        let mut record = self.record.lock().unwrap();
+        let mut buffer = vec![0; LARGEST_PACKET];
+        while let Ok(length) = (&self.socket).read(&mut buffer) {
+            record.add(&buffer[..length]);
+        }
+        record
+    }
 }
 
-impl Read for PacketSource<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut address = MaybeUninit::<libc::sockaddr_ll>::zeroed();
-        let mut length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-        // SAFETY: buffer and address are writable for the lengths that are passed.
-        let received = unsafe {
-            libc::recvfrom(
-                self.socket.as_raw_fd(),
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                libc::MSG_DONTWAIT,
-                address.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        };
-        // SAFETY: all zeroes is an address, and the kernel wrote one over it.
-        self.kind = unsafe { address.assume_init() }.sll_pkttype;
-        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+impl Record {
+    fn add(&mut self, frame: &[u8]) {
+        if self.bytes + frame.len() > MOST_BYTES {
+            self.overflowed = true;
+        } else {
+            self.bytes += frame.len();
+            self.packets.push(Packet { frame: frame.to_vec() });
+        }
     }
 }
 
@@ -191,16 +189,15 @@ fn bind_to(socket: &Socket, interface: &str, protocol: u16) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn set_receive_buffer(socket: &Socket, option: i32) -> io::Result<()> {
-    let size = RECEIVE_BUFFER as libc::c_int;
+fn set_option(socket: &Socket, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the value is as long as its length says.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::SOL_SOCKET,
+            level,
             option,
-            (&raw const size).cast(),
-            size_of_val(&size) as libc::socklen_t,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
