@@ -8,7 +8,7 @@ use crate::enter;
 use crate::jail::Jail;
 use crate::outcome::{Event, Outcome};
 use crate::suite::{Mode, Suite, both};
-use crate::world::{Fault, World};
+use crate::world::World;
 
 pub(crate) fn add(suite: &mut Suite) {
     both!(
@@ -119,10 +119,8 @@ fn ancestors_are_told(mode: Mode) {
 fn one_shots_are_told(mode: Mode) {
     const COUNT: usize = 100;
     const ENOUGH: usize = 99;
-    /// What is allowed is not held back, so its server is as far away as servers are.
-    const DISTANCE: Duration = Duration::from_millis(30);
     let world = World::new();
-    world.faulty("good.test", 80, Fault::Distant(DISTANCE));
+    world.site("good.test");
     let jail = Jail::new(&world, mode).allow("good.test").within(Duration::from_secs(60));
     for (what, url) in [
         ("denied names", "http://n$n.evil.test/".to_owned()),

@@ -61,7 +61,7 @@ fn main() {
     each("Rego, asked before", |_| ask(&simple, tls("a.test".into()), None));
     each("Rego, new name each time", |n| ask(&simple, tls(format!("n{n}.test")), None));
     let process = rego(PROCESS, 0);
-    let origin = Origin::new(Instant::now());
+    let origin = Origin::new(Instant::now(), true);
     origin.settle(Some(Arc::new(Program {
         pid: 9,
         exe: "/usr/bin/curl".into(),

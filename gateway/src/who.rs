@@ -7,9 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use netns::job::{Protocol, Question, Testimony, Witness};
+use netns::job::{Pace, Protocol, Question, Testimony, Witness};
 use tokio::io::unix::AsyncFd;
 
 use crate::audit::{Audit, Origin};
@@ -44,6 +44,8 @@ struct Asked {
     next: u32,
     waiting: HashMap<u32, Origin>,
     last: Option<(Subject, Origin)>,
+    /// As the witness keeps it.
+    pace: Option<Pace>,
     /// Questions that the witness has no room for yet.
     unsent: VecDeque<Question>,
     /// Nobody answers any more.
@@ -87,7 +89,9 @@ impl Who {
         {
             return Some(origin.clone());
         }
-        let origin = Origin::new(Instant::now());
+        let now = Instant::now();
+        let pace = asked.pace.get_or_insert_with(|| Pace::new(now));
+        let origin = Origin::new(now, pace.pause(1, Duration::ZERO, now).is_zero());
         let id = asked.next;
         asked.next = id.wrapping_add(1);
         asked.waiting.insert(id, origin.clone());

@@ -26,8 +26,6 @@ pub(crate) enum Fault {
     AnswersEarly,
     /// Takes so much of a request of HTTP and hangs up.
     HangsUpAfter(usize),
-    /// Answers a request of HTTP after that long, as one that is far away.
-    Distant(Duration),
 }
 
 /// To be called in the internet namespace, on its runtime.
@@ -56,11 +54,6 @@ async fn misbehave(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
             loop {
                 stream.write_all(&chunk).await?;
             }
-        }
-        Fault::Distant(pause) => {
-            read_head(&mut stream).await?;
-            tokio::time::sleep(pause).await;
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await
         }
         Fault::AnswersEarly => {
             read_head(&mut stream).await?;

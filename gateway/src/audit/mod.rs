@@ -23,7 +23,7 @@ use crate::live::Live;
 pub use dns::Outcome;
 pub use escape::{printable, shell_quoted, shell_word};
 pub use event::{Event, Kind, ending};
-pub use origin::Origin;
+pub use origin::{Origin, hold};
 pub use pending::Pending;
 pub use run_outcome::RunOutcome;
 pub use sink::{FILE_COLUMNS, Format, LogError, Reports, Sinks};

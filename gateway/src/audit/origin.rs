@@ -3,12 +3,13 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dns::Outcome;
 use netns::job::Program;
 use tokio::sync::Notify;
 
 /// How long after the question the log waits for the answer.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// How long after the question a denial is held back, so that who is denied is still there to be seen.
+/// How long after the question the job's answer is held back, so that who has it is still there to be seen.
 const HELD: Duration = Duration::from_millis(50);
 /// How long after the question a verdict that depends on the program waits.
 const JUDGED: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ pub struct Origin(Arc<Cell>);
 #[derive(Debug)]
 struct Cell {
     asked: Instant,
+    prompt: bool,
     answer: Mutex<Answer>,
     answered: Condvar,
     notify: Notify,
@@ -37,10 +39,10 @@ struct Answer {
 }
 
 impl Origin {
-    /// A question of `asked`.
-    pub fn new(asked: Instant) -> Origin {
+    /// A question of `asked`; `prompt` if it is answered before others come.
+    pub fn new(asked: Instant, prompt: bool) -> Origin {
         let answer = Mutex::default();
-        Origin(Arc::new(Cell { asked, answer, answered: Condvar::new(), notify: Notify::new() }))
+        Origin(Arc::new(Cell { asked, prompt, answer, answered: Condvar::new(), notify: Notify::new() }))
     }
 
     /// Answers it, for all that hold it.
@@ -66,6 +68,12 @@ impl Origin {
     /// Whether there is nothing to wait for any more.
     pub fn is_settled(&self) -> bool {
         self.lock().given.is_some() || self.0.asked.elapsed() >= HELD
+    }
+
+    /// Whether what the job hears is to wait for the answer. Programs often end when they are refused, or when
+    /// they have what they asked for; but what is let through waits for no crowd.
+    pub fn holds(&self, verdict: Outcome) -> bool {
+        (verdict == Outcome::Deny || self.0.prompt) && !self.is_settled()
     }
 
     /// Waits a moment for the answer.
@@ -113,13 +121,22 @@ pub(super) fn size_of_program(program: &Program) -> usize {
     texts.map(|text| size_of::<String>() + text.len()).sum::<usize>() + program.exe.len()
 }
 
+/// Waits a moment until it is known whose something with this verdict is, if it is to wait.
+pub async fn hold(origin: Option<&Origin>, verdict: Outcome) {
+    if let Some(origin) = origin
+        && origin.holds(verdict)
+    {
+        origin.settled().await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_answer_is_waited_for() {
-        let origin = Origin::new(Instant::now());
+        let origin = Origin::new(Instant::now(), true);
         let asked = origin.clone();
         let waiting = std::thread::spawn(move || asked.program());
         assert_eq!(origin.known(), None);
@@ -132,9 +149,9 @@ mod tests {
     #[test]
     fn no_answer_is_not_waited_for_long() {
         let start = Instant::now();
-        assert_eq!(Origin::new(start).program(), None);
+        assert_eq!(Origin::new(start, true).program(), None);
         assert!(start.elapsed() >= PATIENCE);
-        let late = Origin::new(start);
+        let late = Origin::new(start, true);
         assert!(late.is_settled());
         let again = Instant::now();
         assert_eq!(late.program(), None);

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::Connection;
 use super::judge::Judged;
-use crate::audit::{Kind, Origin};
+use crate::audit::{Kind, Outcome, hold};
 use crate::relay::{reset, write_all};
 
 impl Connection<'_> {
@@ -19,7 +19,7 @@ impl Connection<'_> {
 
     /// Ends the connection, with a last message if the protocol has one.
     pub(super) async fn close_with(self, last_words: &[u8]) {
-        seen(self.origin.as_ref()).await;
+        hold(self.origin.as_ref(), Outcome::Deny).await;
         if last_words.is_empty() {
             reset(&self.stream);
             return;
@@ -27,13 +27,6 @@ impl Connection<'_> {
         if write_all(&self.stream, last_words).await.is_ok() {
             linger(self.stream).await;
         }
-    }
-}
-
-/// Waits a moment until it is known whose the connection is: a program often ends when it is refused.
-pub(super) async fn seen(origin: Option<&Origin>) {
-    if let Some(origin) = origin {
-        origin.settled().await;
     }
 }
 

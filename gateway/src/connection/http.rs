@@ -24,12 +24,11 @@ use policy::{Mode, Name, Reason, Scheme};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use super::closing::seen;
 use super::judge::{Denied, Judged, Target};
 use super::report::Report;
 use super::tls::{MOST_REQUESTS, Secure};
 use super::{Connection, Context};
-use crate::audit::{Kind, Origin};
+use crate::audit::{Kind, Origin, Outcome, hold};
 use crate::rego::{Protocol, Question};
 use crate::upstream::Destination;
 
@@ -159,14 +158,16 @@ impl Session {
         // What two implementations could read differently is never sent on, in no mode.
         if !report.passes() || asked.fault.is_some() {
             hear_out(request);
-            seen(self.origin.as_ref()).await;
+            hold(self.origin.as_ref(), Outcome::Deny).await;
             return refusal(&asked, &report, version);
         }
         let budget = budget.filter(|_| mode == Mode::Enforce);
         let destination = self.way_through(&judged, &asked);
         let way = Way::new(&self.context, self.secure.as_ref(), destination, judged.verdict.ok());
         let record = Record::of(report);
-        match self.forward(request, &asked, &way, budget.clone(), &record, busy).await {
+        let forwarded = self.forward(request, &asked, &way, budget.clone(), &record, busy).await;
+        hold(self.origin.as_ref(), Outcome::Allow).await;
+        match forwarded {
             Ok(response) => response,
             Err(mut unreached) => {
                 if let Some(too_much) = budget.and_then(|budget| budget.exceeded()) {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use policy::{Mode, Name, Reason};
 use tokio::net::TcpStream;
 
-use crate::audit::{Kind, Origin};
+use crate::audit::{Kind, Origin, Outcome, hold};
 use crate::rego::{Protocol, Question};
 use crate::relay::{Upload, relay, reset, send_all};
 use crate::sniff::client_hello::ServerName;
@@ -246,7 +246,13 @@ impl Connection<'_> {
         let upload = self.upload.take();
         let idle = self.context.policy.limits().idle_timeout;
         // A side that broke has been passed on as a reset; the record has the octets.
-        let _ = relay(&self.stream, upstream, &counters, idle, ready(Ok::<_, ()>(())), || drop(upload)).await;
+        let opening = ready(Ok::<_, ()>(()));
+        let _ = relay(&self.stream, upstream, &counters, idle, opening, self.held(), || drop(upload)).await;
+    }
+
+    /// Until the job may hear what the other side says.
+    fn held(&self) -> impl Future<Output = ()> {
+        hold(self.origin.as_ref(), Outcome::Allow)
     }
 
     /// What leaves the machine under a wildcard is counted just before it does.

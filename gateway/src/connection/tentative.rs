@@ -36,7 +36,8 @@ impl Connection<'_> {
         let upload = self.upload.take();
         let idle = self.context.policy.limits().idle_timeout;
         let opening = self.open_opaquely(&upstream, received, &counters);
-        let relayed = relay(&self.stream, &upstream, &counters, idle, opening, || drop(upload)).await;
+        let answer = self.held();
+        let relayed = relay(&self.stream, &upstream, &counters, idle, opening, answer, || drop(upload)).await;
         let Err(Ended::Refused(instead)) = relayed else { return };
         // What is judged anew has a record of its own, and this one is kept only for what was said on this
         // connection. One that simply broke has no other.

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use policy::Mode;
 
-use super::closing::{linger, seen};
+use super::closing::linger;
 use super::{Connection, denial};
-use crate::audit::Kind;
+use crate::audit::{Kind, Outcome, hold};
 use crate::rego::{Protocol, Question};
 use crate::relay::write_all;
 use crate::sniff::RequestHead;
@@ -37,7 +37,7 @@ impl Connection<'_> {
             }
             report.request("CONNECT", format!("{authority}"));
             let text = denial::http_response(&format!("CONNECT {authority}"), &report, head.version);
-            seen(self.origin.as_ref()).await;
+            hold(self.origin.as_ref(), Outcome::Deny).await;
             // The job may have hung up; the denial is recorded all the same.
             let _ = write_all(&self.stream, &text).await;
             linger(self.stream).await;

@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::queue::{MAX_DATAGRAM, OnDatagram};
 use super::refusals::Refusals;
-use crate::audit::{Event, Kind, Origin, Pending};
+use crate::audit::{Event, Kind, Origin, Pending, hold};
 use crate::causes::chain;
 use crate::connection::Context;
 use crate::packet;
@@ -113,16 +113,18 @@ impl Begun {
         }
         let Begun { pair, judged: Judged { mut event, way, .. }, shared } = self;
         let Shared { context, raw, flows, .. } = &*shared;
-        event.origin = origin;
+        event.origin.clone_from(&origin);
+        let answer = hold(origin.as_ref(), Outcome::Allow);
         let mut pending = Pending::new(&context.audit, event, Instant::now());
         let idle = context.policy.limits().udp_idle_timeout;
         let failure = match context.dialer.datagram_address(&way).await {
-            Ok(upstream) => match flows.run(pair, upstream, raw, pending.counters(), idle).await {
+            Ok(upstream) => match flows.run(pair, upstream, raw, pending.counters(), idle, answer).await {
                 Ok(()) => return,
                 Err(error) => (Reason::UpstreamFailed, error.to_string()),
             },
             Err(error) => {
                 flows.forget(pair);
+                answer.await;
                 (error.reason(), chain(&error))
             }
         };

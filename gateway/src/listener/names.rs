@@ -9,7 +9,7 @@ use policy::{Name, Opinion};
 use tokio::io::unix::AsyncFd;
 
 use super::queue::OnDatagram;
-use crate::audit::{Audit, Event, Kind, Origin, Outcome};
+use crate::audit::{Audit, Event, Kind, Origin};
 use crate::rego::{Question, Rego};
 use crate::relay::{Upload, Uploads};
 use crate::who::Who;
@@ -143,8 +143,8 @@ fn finish(
     let mut held = None;
     // First, so that the denial stands above the message of the client that it fails.
     if let Some(record) = answered.record {
-        // A client closes its socket when it has its answer, and may end when that is a denial.
-        held = origin.clone().filter(|origin| record.verdict == Outcome::Deny && !origin.is_settled());
+        // A client closes its socket when it has its answer, and may end with it.
+        held = origin.clone().filter(|origin| origin.holds(record.verdict));
         let mut event = event(record);
         event.origin = origin;
         audit.record(event);

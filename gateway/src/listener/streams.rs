@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::names::opinion;
 use super::queue::OnConnection;
-use crate::audit::{Event, Kind, Origin, Outcome, Pending};
+use crate::audit::{Event, Kind, Origin, Outcome, Pending, hold};
 use crate::connection::{Accepted, Context, serve};
 use crate::rego::{Protocol, Question};
 use crate::relay::{Upload, relay, reset};
@@ -61,7 +61,11 @@ impl OnConnection for Captured {
 /// DNS over TCP, whatever server the job meant.
 async fn serve_questions(stream: TcpStream, server: SocketAddr, origin: Option<Origin>, context: &Context) {
     let mut asked = false;
-    let advise = |name| opinion(context.rego.as_deref(), name, origin.as_ref());
+    let advise = async |name| {
+        let opinion = opinion(context.rego.as_deref(), name, origin.as_ref()).await;
+        hold(origin.as_ref(), Outcome::Deny).await;
+        opinion
+    };
     let answering = serve_stream(stream, server, &context.dns, advise, |record| {
         asked = true;
         let mut event = super::names::event(record);
@@ -129,6 +133,7 @@ async fn relay_loopback(
             pending.denied(&denial, detail, context.policy.mode());
             if context.policy.mode() == Mode::Enforce {
                 drop(pending);
+                hold(origin.as_ref(), Outcome::Deny).await;
                 return reset(&stream);
             }
         }
@@ -143,9 +148,9 @@ async fn relay_loopback(
             let _ = upstream.set_nodelay(true);
             let idle = context.policy.limits().idle_timeout;
             // A side that broke has been passed on as a reset.
+            let (opening, answer) = (ready(Ok::<_, ()>(())), hold(origin.as_ref(), Outcome::Allow));
             let _ =
-                relay(&stream, &upstream, &pending.counters(), idle, ready(Ok::<_, ()>(())), || drop(upload))
-                    .await;
+                relay(&stream, &upstream, &pending.counters(), idle, opening, answer, || drop(upload)).await;
         }
         Err(error) => {
             reset(&stream);

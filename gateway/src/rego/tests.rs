@@ -257,10 +257,10 @@ async fn asked_from_elsewhere() {
     // Who is not known is denied where it matters.
     let rego = Rego::start(rules("allow if input.process.pid > 0")).unwrap();
     assert_eq!(rego.advise(to("a.test", 1), None).await.advice, Advice::Deny(Objection::Process));
-    let origin = Origin::new(Instant::now());
+    let origin = Origin::new(Instant::now(), true);
     origin.settle(Some(std::sync::Arc::new(npm())));
     assert_eq!(rego.advise(to("a.test", 1), Some(&origin)).await.advice, Advice::Allow);
-    let nobody = Origin::new(Instant::now());
+    let nobody = Origin::new(Instant::now(), true);
     nobody.settle(None);
     assert_eq!(rego.advise(to("a.test", 1), Some(&nobody)).await.advice, Advice::Deny(Objection::Process));
 }

@@ -40,8 +40,7 @@ pub enum Ended<T> {
 /// Relays until both sides have ended, one of them broke, or nothing moved for `idle`. A side that
 /// has ended is only half closed: the other direction goes on.
 ///
-/// What upstream says goes to the job at once. What the job says is left alone until `opening` is
-/// done. `sent` is called once all that the job will ever send is on its way.
+/// What the job says is left alone until `opening` is done, what upstream says until `answer` is. `sent` is called once all that the job will ever send is on its way.
 ///
 /// # Errors
 /// The relay ended early.
@@ -51,6 +50,7 @@ pub async fn relay<T>(
     counters: &Counters,
     idle: Duration,
     opening: impl Future<Output = Result<(), T>>,
+    answer: impl Future<Output = ()>,
     sent: impl FnOnce(),
 ) -> Result<(), Ended<T>> {
     let moved = Moved::new();
@@ -60,8 +60,10 @@ pub async fn relay<T>(
         sent();
         result.map_err(|_| Ended::Broke)
     };
-    let down =
-        async { pump(upstream, job, Direction::Down(counters), &moved).await.map_err(|_| Ended::Broke) };
+    let down = async {
+        answer.await;
+        pump(upstream, job, Direction::Down(counters), &moved).await.map_err(|_| Ended::Broke)
+    };
     let both = async { tokio::try_join!(up, down).map(|_| ()) };
     let result = tokio::select! {
         result = both => result,

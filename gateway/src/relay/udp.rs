@@ -94,7 +94,7 @@ impl Flows {
     }
 
     /// Relays a flow to `upstream` until it was idle for `idle`; the job sees the answers come from
-    /// the address that it sent to.
+    /// the address that it sent to, once `answer` is done.
     ///
     /// # Errors
     /// No socket could be opened, or upstream refused.
@@ -105,8 +105,9 @@ impl Flows {
         raw: &RawSender,
         counters: Arc<Counters>,
         idle: Duration,
+        answer: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let result = self.relay(pair, upstream, raw, counters, idle).await;
+        let result = self.relay(pair, upstream, raw, counters, idle, answer).await;
         self.forget(pair);
         result
     }
@@ -118,6 +119,7 @@ impl Flows {
         raw: &RawSender,
         counters: Arc<Counters>,
         idle: Duration,
+        answer: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let any: IpAddr =
             if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -127,6 +129,7 @@ impl Flows {
         socket.writable().await?;
         let shared = Arc::new(Shared { counters, last: Mutex::new(Instant::now()) });
         self.open(pair, &socket, &shared);
+        answer.await;
         let (job, server) = pair;
         loop {
             match tokio::time::timeout(idle, socket.readable()).await {
