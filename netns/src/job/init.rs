@@ -24,6 +24,8 @@ use super::{JobSpec, Terminal, capabilities, command, mounts, witness};
 
 /// How long killed processes are waited for; those that the kernel holds up longer end with init.
 const LINGERING: Duration = Duration::from_secs(1);
+/// Children that are reaped before orders have their turn.
+const TURN: usize = 64;
 
 /// What init needs from before the clone.
 pub(super) struct Setup<'a> {
@@ -123,6 +125,7 @@ fn supervise(
     terminal: Option<&Terminal>,
 ) -> Result<()> {
     let mut report_open = true;
+    let mut reaped = Reaped::All;
     loop {
         let mut descriptors = vec![
             PollFd::new(control.as_fd(), PollFlags::POLLIN),
@@ -131,7 +134,8 @@ fn supervise(
         if report_open {
             descriptors.push(PollFd::new(job.report(), PollFlags::POLLIN));
         }
-        match poll(&mut descriptors, PollTimeout::NONE) {
+        let patience = if reaped == Reaped::Partly { PollTimeout::ZERO } else { PollTimeout::NONE };
+        match poll(&mut descriptors, patience) {
             Ok(_) => {}
             Err(nix::Error::EINTR) => continue,
             Err(error) => return Err(Error::new(Step::Control, "waiting for the job", error)),
@@ -150,7 +154,10 @@ fn supervise(
         }
         if signalled {
             drain(signals);
-            if reap(control, job.pid) {
+        }
+        if signalled || reaped == Reaped::Partly {
+            reaped = reap(control, job.pid);
+            if reaped == Reaped::Command {
                 return Ok(());
             }
         }
@@ -187,18 +194,29 @@ fn obey(control: &OwnedFd, job: Pid, terminal: Option<&Terminal>) -> bool {
     }
 }
 
-/// Reaps every child that changed; `true` once the command has ended.
-fn reap(control: &OwnedFd, job: Pid) -> bool {
-    while let Some((pid, change)) = next_change() {
+/// How far the reaping of children went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reaped {
+    /// The command has ended.
+    Command,
+    All,
+    /// More may have changed, and orders come first.
+    Partly,
+}
+
+/// Reaps children that changed, for a turn.
+fn reap(control: &OwnedFd, job: Pid) -> Reaped {
+    for _ in 0..TURN {
+        let Some((pid, change)) = next_change() else { return Reaped::All };
         if pid != job {
             continue;
         }
         tell(control, &change);
         if !matches!(change, Event::Stopped { .. }) {
-            return true;
+            return Reaped::Command;
         }
     }
-    false
+    Reaped::Partly
 }
 
 /// The next child that ended or stopped. By hand, as nix knows no realtime signals and loses a
