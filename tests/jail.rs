@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{chdir, setsid, ttyname};
 
 use crate::enter;
@@ -273,11 +273,20 @@ impl<'w> Jail<'w> {
                 setsid()?;
                 take_terminal(terminal)?;
             }
+            heed_signals();
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             Ok(())
         };
         // SAFETY: the closure makes system calls only.
         unsafe { command.pre_exec(enter) };
+    }
+}
+
+/// Has the calling process end by signals that who started the tests ignores, as nohup(1) does.
+fn heed_signals() {
+    for each in Signal::iterator() {
+        // SAFETY: the default action runs no code of this process. Two signals have no other.
+        let _ = unsafe { signal(each, SigHandler::SigDfl) };
     }
 }
 
