@@ -27,6 +27,8 @@ struct Runs {
     ran: u64,
     /// It was asked for, is there, and did not run.
     failed: u64,
+    /// It was asked for, and the process was gone before it was known whether it runs.
+    unseen: u64,
 }
 
 /// Who did what with which file, all of it made harmless to show.
@@ -47,6 +49,8 @@ pub(super) struct ExecutedRow<'a> {
     pub(super) ran: u64,
     /// How often it was asked for, and did not run.
     pub(super) failed: u64,
+    /// How often it was asked for by a process that was gone before it was known whether it ran.
+    pub(super) unseen: u64,
 }
 
 /// A use of a watched file.
@@ -73,8 +77,12 @@ impl Observed {
             Kind::Exec if event.detail.as_deref() == Some(ending::NOT_FOUND) => {}
             Kind::Exec => {
                 let runs = entry(&mut self.programs, path(), || OTHERS.to_owned());
-                let failed = event.detail.as_deref() == Some(ending::REFUSED);
-                *(if failed { &mut runs.failed } else { &mut runs.ran }) += times;
+                let count = match event.detail.as_deref() {
+                    Some(ending::REFUSED) => &mut runs.failed,
+                    Some(ending::UNSEEN) => &mut runs.unseen,
+                    _ => &mut runs.ran,
+                };
+                *count += times;
             }
             Kind::File => {
                 let exe = event.program.as_ref().map_or("?", |program| &program.exe);
@@ -92,7 +100,7 @@ impl Observed {
         let mut rows: Vec<_> = self
             .programs
             .iter()
-            .map(|(path, runs)| ExecutedRow { path, ran: runs.ran, failed: runs.failed })
+            .map(|(path, &Runs { ran, failed, unseen })| ExecutedRow { path, ran, failed, unseen })
             .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.ran));
         rows
@@ -124,8 +132,10 @@ impl Observed {
             lines.push("cijail-net: programs that ran".to_owned());
         }
         for row in programs.iter().take(SHOWN) {
-            let failed = if row.failed > 0 { format!(", {} failed", row.failed) } else { String::new() };
-            lines.push(format!("  {:>7}  {}{failed}", row.ran, row.path));
+            let others = [(row.failed, "failed"), (row.unseen, "gone before they were seen")];
+            let others = others.iter().filter(|(count, _)| *count > 0);
+            let others: String = others.map(|(count, what)| format!(", {count} {what}")).collect();
+            lines.push(format!("  {:>7}  {}{others}", row.ran, row.path));
         }
         lines.extend(left_out(programs.len()).map(|text| format!("  {text}")));
         let files = self.files();
@@ -145,10 +155,18 @@ impl Observed {
         let mut text = String::new();
         let programs = self.executed();
         if !programs.is_empty() {
-            text.push_str("\n#### Programs that ran\n\n| program | ran | failed |\n|---|--:|--:|\n");
+            text.push_str(
+                "\n#### Programs that ran\n\n| program | ran | failed | unseen |\n|---|--:|--:|--:|\n",
+            );
         }
         for row in programs.iter().take(SHOWN) {
-            text.push_str(&format!("| {} | {} | {} |\n", code(row.path), row.ran, row.failed));
+            text.push_str(&format!(
+                "| {} | {} | {} | {} |\n",
+                code(row.path),
+                row.ran,
+                row.failed,
+                row.unseen
+            ));
         }
         text.extend(left_out(programs.len()).map(|left| format!("\n{left}\n")));
         let files = self.files();
@@ -207,8 +225,12 @@ mod tests {
             observed.add(&event(Kind::Exec, "/bin/true"));
         }
         let mut failed = event(Kind::Exec, "/bin/false");
-        failed.detail = Some("refused".to_owned());
+        failed.detail = Some(ending::REFUSED.to_owned());
         observed.add(&failed);
+        let mut unseen = event(Kind::Exec, "/bin/false");
+        unseen.detail = Some(ending::UNSEEN.to_owned());
+        unseen.count = Some(2);
+        observed.add(&unseen);
         observed
     }
 
@@ -219,7 +241,7 @@ mod tests {
             text,
             "cijail-net: programs that ran\n\
              \x20       3  /bin/true\n\
-             \x20       0  /bin/false, 1 failed\n\
+             \x20       0  /bin/false, 1 failed, 2 gone before they were seen\n\
              cijail-net: files that were watched\n\
              \x20      42  read    /home/me/.npmrc\\n  by /bin/cat|"
         );
@@ -229,7 +251,10 @@ mod tests {
     #[test]
     fn tables_have_no_markup_of_the_jobs() {
         let markdown = observed().markdown(|text| format!("`{}`", text.replace('|', "\\|")));
-        assert!(markdown.contains("| `/bin/true` | 3 | 0 |\n"), "{markdown}");
+        assert!(
+            markdown.contains("| `/bin/true` | 3 | 0 | 0 |\n| `/bin/false` | 0 | 1 | 2 |\n"),
+            "{markdown}"
+        );
         assert!(markdown.contains("| `/home/me/.npmrc\\n` | read | `/bin/cat\\|` | 42 |\n"), "{markdown}");
         assert!(Observed::default().markdown(str::to_owned).is_empty());
     }

@@ -23,13 +23,14 @@ fn executed(page: &mut Markup, summary: &Summary) {
     page.literal(
         "<section aria-labelledby=\"executed\">\n<h2 id=\"executed\">Programs that ran</h2>\n<div class=\"scroll\">\
          <table>\n<thead><tr><th scope=\"col\">Program</th><th scope=\"col\" class=\"number\">Ran</th>\
-         <th scope=\"col\" class=\"number\">Failed</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\" class=\"number\">Failed</th><th scope=\"col\" class=\"number\">Unseen</th></tr></thead>\n<tbody>\n",
     );
     for row in rows.iter().take(SHOWN) {
         page.literal("<tr>");
         page.leaf("th", &[("scope", &"row"), ("class", &"host")], row.path);
         page.leaf("td", &[("data-label", &"Ran"), ("class", &"number")], grouped(row.ran));
         page.leaf("td", &[("data-label", &"Failed"), ("class", &"number")], grouped(row.failed));
+        page.leaf("td", &[("data-label", &"Unseen"), ("class", &"number")], grouped(row.unseen));
         page.literal("</tr>\n");
     }
     end(page, rows.len());
