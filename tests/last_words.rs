@@ -39,6 +39,7 @@ for port in itertools.count(10000):
         outcome.assert_success();
         let told: HashSet<u16> = outcome.denied().into_iter().filter_map(|event| event.port).collect();
         let sent = outcome.stdout.lines().map(|line| line.parse::<u16>().unwrap());
+        assert!(sent.clone().count() > 0, "{outcome}");
         untold.extend(sent.filter(|port| !told.contains(port)).map(|port| format!("{round}: {port}")));
     }
     assert!(untold.is_empty(), "{} have no event: {untold:?}", untold.len());

@@ -29,6 +29,7 @@ mod events;
 mod exit;
 mod frames;
 mod guard;
+mod held;
 mod http;
 mod intercept;
 mod ipv6;
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
         sandbox::add,
         unix_sockets::add,
         guard::add,
+        held::add,
         proof::add,
         tampering::add,
         leaks::add,

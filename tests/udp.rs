@@ -15,6 +15,7 @@ pub(crate) fn add(suite: &mut Suite) {
     both!(
         suite,
         allowed_pair_is_relayed,
+        closed_port_is_refused,
         other_datagrams_stay_inside,
         every_call_that_sends,
         odd_destinations_are_told,
@@ -44,6 +45,23 @@ for target in sys.argv[1:]:
 
 fn send<'a>(targets: &[&'a str]) -> Vec<&'a str> {
     [&["/usr/bin/python3", "-c", SEND], targets].concat()
+}
+
+/// Whoever sends to a port that nobody listens on is told, as without us, and so is the log.
+fn closed_port_is_refused(mode: Mode) {
+    let world = World::new();
+    let (heard, address) = world.udp_echo("time.test", 123);
+    let jail = Jail::new(&world, mode).allow(&format!("{address}:*/udp"));
+    let target = format!("{address}:124");
+    // Kernels send few such messages a second (icmp(7), `icmp_ratelimit`).
+    for _ in 0..3 {
+        let outcome = jail.run(send(&[&target]));
+        outcome.assert_stdout("ConnectionRefusedError\n");
+        let events: Vec<_> =
+            outcome.events.iter().map(|event| (&*event.verdict, event.reason.as_deref())).collect();
+        assert_eq!(events, [("allow", Some("upstream-failed"))]);
+    }
+    assert_eq!(heard.connections(), 0);
 }
 
 fn allowed_pair_is_relayed(mode: Mode) {

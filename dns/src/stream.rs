@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::question::name_of;
-use crate::record::{Answered, DnsRecord};
+use crate::record::{Answered, DnsRecord, Outcome};
 use crate::response::Transport;
 use crate::server::Dns;
 
@@ -27,12 +27,14 @@ const CHUNK: usize = 4096;
 
 /// Answers the questions of one stream until the client closes it, is silent for ten seconds, or
 /// sends what is no query. `asked` is the server that the job meant to reach; `advise` asks other
-/// rules about the name of a question.
-pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>>(
+/// rules about the name of a question. Each question is told to `on_record`, also when the stream breaks
+/// off; its answer waits for `hold` of the verdict.
+pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>, H: Future<Output = ()>>(
     stream: S,
     asked: SocketAddr,
     dns: &Dns,
     advise: impl Fn(Option<Name>) -> O,
+    hold: impl Fn(Outcome) -> H,
     on_record: impl FnMut(DnsRecord),
 ) -> io::Result<()> {
     let (reader, writer) = tokio::io::split(stream);
@@ -40,6 +42,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>
     let mut frames = Frames::default();
     let mut answering = FuturesUnordered::new();
     let mut records = Records { on_record, open: HashMap::new(), next: 0 };
+    let served = async {
     let mut open = true;
     while open || !answering.is_empty() {
         let mut answered = None;
@@ -56,7 +59,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>
         match answered {
             Some(Progress::Advised(query, opinion)) => {
                 match dns.answer_now(&query, asked, Transport::Tcp, opinion.clone()) {
-                    Ok(answered) => open &= reply(&mut writer, answered, &mut records.on_record).await?,
+                    Ok(answered) => open &= reply(&mut writer, answered, &mut records, &hold).await?,
                     Err(record) => {
                         let number = records.open(*record);
                         answering.push(step(dns, asked, Work::Ask(number, query, opinion)));
@@ -65,7 +68,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>
             }
             Some(Progress::Answered(number, answered)) => {
                 records.open.remove(&number);
-                open &= reply(&mut writer, answered, &mut records.on_record).await?;
+                open &= reply(&mut writer, answered, &mut records, &hold).await?;
             }
             None => {}
         }
@@ -77,6 +80,29 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>
         }
     }
     writer.shutdown().await
+    }.await;
+    if served.is_err() {
+        // What has been read is judged, and has its record, if the client is gone.
+        let mut unjudged = answering.len() - records.open.len();
+        while unjudged > 0
+            && let Some(progress) = answering.next().await
+        {
+            match progress {
+                Progress::Advised(query, opinion) => {
+                    unjudged -= 1;
+                    match dns.answer_now(&query, asked, Transport::Tcp, opinion) {
+                        Ok(answered) => records.tell(answered.record),
+                        Err(record) => records.tell(Some(*record)),
+                    }
+                }
+                Progress::Answered(number, answered) => {
+                    records.open.remove(&number);
+                    records.tell(answered.record);
+                }
+            }
+        }
+    }
+    served
 }
 
 /// What is still to be done about a question.
@@ -109,6 +135,12 @@ struct Records<F: FnMut(DnsRecord)> {
 }
 
 impl<F: FnMut(DnsRecord)> Records<F> {
+    fn tell(&mut self, record: Option<DnsRecord>) {
+        if let Some(record) = record {
+            (self.on_record)(record);
+        }
+    }
+
     fn open(&mut self, record: DnsRecord) -> u64 {
         self.next += 1;
         self.open.insert(self.next, record);
@@ -125,13 +157,16 @@ impl<F: FnMut(DnsRecord)> Drop for Records<F> {
 }
 
 /// Sends one answer; `false` if the stream is to be closed, as the message deserves none.
-async fn reply(
+async fn reply<H: Future<Output = ()>>(
     writer: &mut (impl AsyncWrite + Unpin),
     answered: Answered,
-    on_record: &mut impl FnMut(DnsRecord),
+    records: &mut Records<impl FnMut(DnsRecord)>,
+    hold: &impl Fn(Outcome) -> H,
 ) -> io::Result<bool> {
     if let Some(record) = answered.record {
-        on_record(record);
+        let verdict = record.verdict;
+        records.tell(Some(record));
+        hold(verdict).await;
     }
     let Some(response) = answered.response else { return Ok(false) };
     // Responses are kept within what the length can say.

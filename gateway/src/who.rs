@@ -3,16 +3,20 @@
 //! Asking costs a message, and nothing here waits: an event carries an [`Origin`], for which the log's
 //! writer waits.
 
+mod patience;
+
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use netns::job::{Pace, Protocol, Question, Testimony, Witness};
+use netns::job::{Protocol, Question, Testimony, Witness};
 use tokio::io::unix::AsyncFd;
 
 use crate::audit::{Audit, Origin};
+
+use patience::Patience;
 
 /// Questions that may be under way; further ones are not asked.
 const UNDER_WAY: usize = 4096;
@@ -44,8 +48,7 @@ struct Asked {
     next: u32,
     waiting: HashMap<u32, Origin>,
     last: Option<(Subject, Origin)>,
-    /// As the witness keeps it.
-    pace: Option<Pace>,
+    patience: Patience,
     /// Questions that the witness has no room for yet.
     unsent: VecDeque<Question>,
     /// Nobody answers any more.
@@ -90,9 +93,8 @@ impl Who {
             return Some(origin.clone());
         }
         let now = Instant::now();
-        let pace = asked.pace.get_or_insert_with(|| Pace::new(now));
-        let origin = Origin::new(now, pace.pause(1, Duration::ZERO, now).is_zero());
         let id = asked.next;
+        let origin = Origin::new(now, asked.patience.asked(id, now));
         asked.next = id.wrapping_add(1);
         asked.waiting.insert(id, origin.clone());
         asked.last = Some((subject, origin.clone()));
@@ -155,8 +157,10 @@ impl Shared {
 
     fn settle(&self, ids: &[u32], settle: impl Fn(&Origin)) {
         let mut asked = self.lock();
+        let now = Instant::now();
         for id in ids {
             if let Some(origin) = asked.waiting.remove(id) {
+                asked.patience.answered(*id, origin.waited(now), now);
                 settle(&origin);
             }
         }

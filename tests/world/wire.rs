@@ -145,7 +145,10 @@ impl Tap {
         loop {
             let mut waiting =
                 [&self.socket.as_fd(), &end.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
-            poll(&mut waiting, PollTimeout::NONE).unwrap();
+            match poll(&mut waiting, PollTimeout::NONE) {
+                Err(nix::Error::EINTR) => continue,
+                polled => polled.unwrap(),
+            };
             if waiting[1].any().unwrap() {
                 return;
             }

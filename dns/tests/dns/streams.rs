@@ -35,6 +35,7 @@ async fn run(dns: &dns::Dns, client: impl AsyncFnOnce(&mut DuplexStream)) -> Vec
         OWN,
         dns,
         |_| std::future::ready(policy::Opinion::default()),
+        |_| std::future::ready(()),
         |record| records.push(record),
     );
     let client = async {

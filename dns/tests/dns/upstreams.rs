@@ -240,6 +240,7 @@ async fn futures_may_move_between_threads() {
         OWN,
         &dns,
         |_| std::future::ready(policy::Opinion::default()),
+        |_| std::future::ready(()),
         |_| {},
     ));
 }

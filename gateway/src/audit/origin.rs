@@ -9,8 +9,6 @@ use tokio::sync::Notify;
 
 /// How long after the question the log waits for the answer.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// How long after the question the job's answer is held back, so that who has it is still there to be seen.
-const HELD: Duration = Duration::from_millis(50);
 /// How long after the question a verdict that depends on the program waits.
 const JUDGED: Duration = Duration::from_secs(1);
 
@@ -39,7 +37,10 @@ struct Answer {
 }
 
 impl Origin {
-    /// A question of `asked`; `prompt` if it is answered before others come.
+    /// How long after the question the job's answer is held back, so that who has it is still there to be seen.
+    pub const HELD: Duration = Duration::from_millis(50);
+
+    /// A question of `asked`; `prompt` if what is allowed may wait for it.
     pub fn new(asked: Instant, prompt: bool) -> Origin {
         let answer = Mutex::default();
         Origin(Arc::new(Cell { asked, prompt, answer, answered: Condvar::new(), notify: Notify::new() }))
@@ -67,11 +68,20 @@ impl Origin {
 
     /// Whether there is nothing to wait for any more.
     pub fn is_settled(&self) -> bool {
-        self.lock().given.is_some() || self.0.asked.elapsed() >= HELD
+        self.lock().given.is_some() || self.0.asked.elapsed() >= Self::HELD
+    }
+
+    /// How long something allowed has waited for the answer by now, at most.
+    pub fn waited(&self, now: Instant) -> Duration {
+        if self.0.prompt {
+            now.saturating_duration_since(self.0.asked).min(Self::HELD)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Whether what the job hears is to wait for the answer. Programs often end when they are refused, or when
-    /// they have what they asked for; but what is let through waits for no crowd.
+    /// they have what they asked for; what is let through waits only while that costs little.
     pub fn holds(&self, verdict: Outcome) -> bool {
         (verdict == Outcome::Deny || self.0.prompt) && !self.is_settled()
     }
@@ -83,7 +93,7 @@ impl Origin {
             return;
         }
         // An answer that comes later is still the log's.
-        let _ = tokio::time::timeout_at((self.0.asked + HELD).into(), notified).await;
+        let _ = tokio::time::timeout_at((self.0.asked + Self::HELD).into(), notified).await;
     }
 
     /// The answer, if there is one by now.
@@ -144,6 +154,17 @@ mod tests {
         origin.settle(None);
         assert_eq!(origin.known().map(|program| program.pid), Some(7));
         assert_eq!(waiting.join().unwrap().map(|program| program.pid), Some(7));
+    }
+
+    #[test]
+    fn what_is_allowed_waits_if_it_may() {
+        let now = Instant::now();
+        let holds = |prompt, verdict| Origin::new(now, prompt).holds(verdict);
+        assert!(holds(true, Outcome::Allow) && holds(true, Outcome::Deny) && holds(false, Outcome::Deny));
+        assert!(!holds(false, Outcome::Allow) && !holds(false, Outcome::WouldDeny));
+        let answered = Origin::new(now, true);
+        answered.settle(None);
+        assert!(!answered.holds(Outcome::Deny));
     }
 
     #[test]

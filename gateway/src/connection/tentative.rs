@@ -13,8 +13,8 @@ use crate::sniff::Protocol;
 impl Connection<'_> {
     /// Opaque bytes may pass, and what the job sent so far could still become TLS or HTTP. It goes
     /// on its way: a head that is not complete makes no server act. What completes it is held back
-    /// and judged, and then said anew on another connection. What upstream says meanwhile reaches
-    /// the job, and decides nothing.
+    /// and judged, and then said anew on another connection. What upstream says meanwhile is
+    /// the job's to hear, and decides nothing.
     pub(super) async fn tentative(mut self, judged: Judged<'_>, received: Vec<u8>) {
         let judged = self.counted(judged);
         let mut report = self.report(Kind::Tcp, &judged);

@@ -61,12 +61,9 @@ impl OnConnection for Captured {
 /// DNS over TCP, whatever server the job meant.
 async fn serve_questions(stream: TcpStream, server: SocketAddr, origin: Option<Origin>, context: &Context) {
     let mut asked = false;
-    let advise = async |name| {
-        let opinion = opinion(context.rego.as_deref(), name, origin.as_ref()).await;
-        hold(origin.as_ref(), Outcome::Deny).await;
-        opinion
-    };
-    let answering = serve_stream(stream, server, &context.dns, advise, |record| {
+    let advise = |name| opinion(context.rego.as_deref(), name, origin.as_ref());
+    let hold = |verdict| hold(origin.as_ref(), verdict);
+    let answering = serve_stream(stream, server, &context.dns, advise, hold, |record| {
         asked = true;
         let mut event = super::names::event(record);
         event.origin.clone_from(&origin);
@@ -153,6 +150,7 @@ async fn relay_loopback(
                 relay(&stream, &upstream, &pending.counters(), idle, opening, answer, || drop(upload)).await;
         }
         Err(error) => {
+            hold(origin.as_ref(), Outcome::Allow).await;
             reset(&stream);
             pending.failed(Reason::UpstreamFailed, error.to_string());
         }

@@ -7,6 +7,7 @@ mod bulk;
 
 use std::io;
 use std::net::Shutdown;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -38,9 +39,11 @@ pub enum Ended<T> {
 }
 
 /// Relays until both sides have ended, one of them broke, or nothing moved for `idle`. A side that
-/// has ended is only half closed: the other direction goes on.
+/// has ended is only half closed: the other direction goes on. What upstream said before it broke
+/// reaches the job.
 ///
-/// What the job says is left alone until `opening` is done, what upstream says until `answer` is. `sent` is called once all that the job will ever send is on its way.
+/// What the job says is left alone until `opening` is done, and the job hears nothing until `answer` is.
+/// `sent` is called once all that the job will ever send is on its way.
 ///
 /// # Errors
 /// The relay ended early.
@@ -55,25 +58,34 @@ pub async fn relay<T>(
 ) -> Result<(), Ended<T>> {
     let moved = Moved::new();
     let up = async {
-        opening.await.map_err(Ended::Refused)?;
+        opening.await.map_err(Some)?;
         let result = pump(job, upstream, Direction::Up(counters), &moved).await;
         sent();
-        result.map_err(|_| Ended::Broke)
+        match result {
+            // Then there is only the rest of what it said.
+            Err(Broken::Receiver) => Ok(false),
+            Err(Broken::Sender) => Err(None),
+            Ok(()) => Ok(true),
+        }
     };
     let down = async {
-        answer.await;
-        pump(upstream, job, Direction::Down(counters), &moved).await.map_err(|_| Ended::Broke)
+        hold(upstream, job, Direction::Down(counters), answer).await?;
+        pump(upstream, job, Direction::Down(counters), &moved).await
     };
-    let both = async { tokio::try_join!(up, down).map(|_| ()) };
+    let both = async { tokio::try_join!(up, async { down.await.map_err(|_| None) }) };
     let result = tokio::select! {
         result = both => result,
-        () = moved.idle_for(idle) => Err(Ended::Broke),
+        () = moved.idle_for(idle) => Err(None),
     };
-    if matches!(result, Err(Ended::Broke)) {
-        reset(job);
-        reset(upstream);
+    match result {
+        Ok((true, ())) => Ok(()),
+        Err(Some(refused)) => Err(Ended::Refused(refused)),
+        Ok((false, ())) | Err(None) => {
+            reset(job);
+            reset(upstream);
+            Err(Ended::Broke)
+        }
     }
-    result
 }
 
 /// Makes closing the stream send a reset instead of an orderly end.
@@ -130,19 +142,62 @@ impl Direction<'_> {
     }
 }
 
-async fn pump(from: &TcpStream, to: &TcpStream, direction: Direction<'_>, moved: &Moved) -> io::Result<()> {
+/// Which side of a direction broke.
+#[derive(Debug)]
+enum Broken {
+    Sender,
+    Receiver,
+}
+
+/// Keeps what comes first until `until` is done. It is read at once, as it may be lost otherwise, and counts.
+async fn hold(
+    from: &TcpStream,
+    to: &TcpStream,
+    direction: Direction<'_>,
+    until: impl Future<Output = ()>,
+) -> Result<(), Broken> {
+    let mut until = pin!(until);
+    let first = loop {
+        tokio::select! {
+            biased;
+            () = &mut until => return Ok(()),
+            ready = from.readable() => ready.map_err(|_| Broken::Sender)?,
+        }
+        let first =
+            SCRATCH_BUFFER.with(|scratch| from.try_read(scratch).map(|length| scratch[..length].to_vec()));
+        match first {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            first => break first,
+        }
+    };
+    let first = first.inspect(|first| direction.read(first.len()));
+    until.await;
+    let first = first.map_err(|_| Broken::Sender)?;
+    write(to, &first, |octets| direction.written(octets)).await.map_err(|_| Broken::Receiver)
+}
+
+async fn pump(
+    from: &TcpStream,
+    to: &TcpStream,
+    direction: Direction<'_>,
+    moved: &Moved,
+) -> Result<(), Broken> {
     let mut carried = 0;
     loop {
-        from.readable().await?;
+        from.readable().await.map_err(|_| Broken::Sender)?;
         let step = SCRATCH_BUFFER.with(|scratch| carry(from, to, direction, scratch))?;
         carried += match step {
             Step::Blocked => continue,
             Step::Carried(octets) => octets,
             Step::Left(rest) => {
-                write(to, &rest, |octets| direction.written(octets)).await?;
+                let written = write(to, &rest, |octets| direction.written(octets)).await;
+                written.map_err(|_| Broken::Receiver)?;
                 rest.len()
             }
-            Step::Ended => return end(to),
+            Step::Ended => {
+                end(to);
+                return Ok(());
+            }
         };
         moved.now();
         if carried >= BULK {
@@ -156,10 +211,9 @@ async fn pump(from: &TcpStream, to: &TcpStream, direction: Direction<'_>, moved:
 }
 
 /// Passes the end of one side on.
-fn end(to: &TcpStream) -> io::Result<()> {
+fn end(to: &TcpStream) {
     // The other side may be gone already; its own direction tells.
     let _ = SockRef::from(to).shutdown(Shutdown::Write);
-    Ok(())
 }
 
 enum Step {
@@ -173,12 +227,17 @@ enum Step {
     Ended,
 }
 
-fn carry(from: &TcpStream, to: &TcpStream, direction: Direction<'_>, scratch: &mut [u8]) -> io::Result<Step> {
+fn carry(
+    from: &TcpStream,
+    to: &TcpStream,
+    direction: Direction<'_>,
+    scratch: &mut [u8],
+) -> Result<Step, Broken> {
     let length = match from.try_read(scratch) {
         Ok(0) => return Ok(Step::Ended),
         Ok(length) => length,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::Blocked),
-        Err(error) => return Err(error),
+        Err(_) => return Err(Broken::Sender),
     };
     direction.read(length);
     let mut written = 0;
@@ -191,7 +250,7 @@ fn carry(from: &TcpStream, to: &TcpStream, direction: Direction<'_>, scratch: &m
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Ok(Step::Left(scratch[written..length].to_vec()));
             }
-            Err(error) => return Err(error),
+            Err(_) => return Err(Broken::Receiver),
         }
     }
     Ok(Step::Carried(length))

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netns::net::RawSender;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
 use super::Upload;
 use crate::counters::Counters;
@@ -43,6 +45,9 @@ enum Flow {
 struct Shared {
     counters: Arc<Counters>,
     last: Mutex<Instant>,
+    /// What the kernel told of an earlier datagram when another was sent.
+    refused: Mutex<Option<io::Error>>,
+    told: Notify,
 }
 
 /// What became of a datagram.
@@ -127,14 +132,25 @@ impl Flows {
         socket.connect(upstream).await?;
         // Until the event loop has seen the socket writable, `try_send` sends nothing.
         socket.writable().await?;
-        let shared = Arc::new(Shared { counters, last: Mutex::new(Instant::now()) });
+        let shared = Arc::new(Shared {
+            counters,
+            last: Mutex::new(Instant::now()),
+            refused: Mutex::default(),
+            told: Notify::new(),
+        });
         self.open(pair, &socket, &shared);
         answer.await;
         let (job, server) = pair;
         loop {
-            match tokio::time::timeout(idle, socket.readable()).await {
+            let ready = tokio::select! {
+                ready = tokio::time::timeout(idle, socket.ready(Interest::READABLE | Interest::ERROR)) => ready,
+                error = shared.refused() => return Err(error),
+            };
+            match ready {
                 Ok(ready) => {
-                    ready?;
+                    if ready?.is_error() {
+                        heed_error(&socket)?;
+                    }
                     let received = DATAGRAM.with(|buffer| {
                         let length = socket.try_recv(buffer)?;
                         // The job's queue may be full, as anywhere on a network.
@@ -164,25 +180,55 @@ impl Flows {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Pair, Flow>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<Pair, Flow>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shared {
     fn touch(&self) {
-        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Waits until a sender was told of a refusal, which the kernel tells once.
+    async fn refused(&self) -> io::Error {
+        loop {
+            self.told.notified().await;
+            if let Some(error) = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return error;
+            }
+        }
     }
 
     fn idle_since(&self) -> Duration {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed()
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+/// The error that the socket has, unless a sender was told of it; then another is waited for.
+fn heed_error(socket: &UdpSocket) -> io::Result<()> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.try_io(Interest::ERROR, || Err(io::ErrorKind::WouldBlock.into())) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
 fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
     shared.touch();
-    // A full queue loses datagrams, as anywhere on a network; a refusal shows on the next receive.
-    if upstream.try_send(payload).is_ok() {
+    let sent = upstream.try_send(payload).or_else(|error| match error.kind() {
+        // A full queue loses datagrams, as anywhere on a network.
+        io::ErrorKind::WouldBlock => Err(error),
+        // Told of an earlier datagram; this one was not sent.
+        _ => {
+            *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            shared.told.notify_one();
+            upstream.try_send(payload)
+        }
+    });
+    if sent.is_ok() {
         shared.counters.add_up(payload.len());
     }
 }

@@ -48,7 +48,7 @@ pub use mounts::{MountPlan, OwnFiles, default_masks, own_directory};
 pub use sensor::{Access, Ending, Observation, Observer, Watch, WatchedFiles};
 pub use terminal::Terminal;
 pub use witness::arguments::shown_arguments;
-pub use witness::{Pace, Program, Protocol, Question, Testimony, Witness};
+pub use witness::{Program, Protocol, Question, Testimony, Witness};
 
 /// The user that a root-mode job runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::{Direction, Moved, end};
+use super::{Broken, Direction, Moved, end};
 
 /// Octets of a batch.
 const BATCH: i32 = 256 * 1024;
@@ -33,23 +33,26 @@ pub(super) async fn splice(
     direction: Direction<'_>,
     moved: &Moved,
     mut pipe: Pipe,
-) -> io::Result<()> {
+) -> Result<(), Broken> {
     let mut pace = Pace::new(Instant::now());
     loop {
-        readable(from, &mut pace).await?;
+        readable(from, &mut pace).await.map_err(|_| Broken::Sender)?;
         let length = match from.try_io(Interest::READABLE, || pipe.fill(from)) {
-            Ok(0) => return end(to),
+            Ok(0) => {
+                end(to);
+                return Ok(());
+            }
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
+            Err(_) => return Err(Broken::Sender),
         };
         direction.read(length);
         while pipe.held() > 0 {
-            to.writable().await?;
+            to.writable().await.map_err(|_| Broken::Receiver)?;
             match to.try_io(Interest::WRITABLE, || pipe.drain(to)) {
                 Ok(length) => direction.written(length),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+                Err(_) => return Err(Broken::Receiver),
             }
         }
         moved.now();

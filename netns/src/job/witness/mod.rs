@@ -24,7 +24,7 @@ use nix::sys::socket::{MsgFlags, recv, send};
 
 use super::capabilities;
 use diag::Sockets;
-pub use pace::Pace;
+use pace::Pace;
 use search::{Search, spent};
 
 pub(super) use wire::MAX_MESSAGE;
@@ -140,6 +140,10 @@ pub(super) fn start(channel: OwnedFd) {
     });
 }
 
+fn processors() -> u32 {
+    thread::available_parallelism().map_or(1, |count| count.get() as u32)
+}
+
 fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
     let tell = |testimony: &Testimony| {
         send(channel.as_raw_fd(), &wire::encode_testimony(testimony), MsgFlags::MSG_NOSIGNAL).is_ok()
@@ -185,7 +189,7 @@ fn serve(channel: &OwnedFd, mut sockets: Sockets, mut search: Search) {
         }
         let now = spent();
         // A job that nobody asks about ends sooner than its processors are counted.
-        let pace = pace.get_or_insert_with(|| Pace::new(Instant::now()));
+        let pace = pace.get_or_insert_with(|| Pace::new(processors(), Instant::now()));
         thread::sleep(pace.pause(asked as u32, now.saturating_sub(before), Instant::now()));
         before = now;
     }

@@ -1,7 +1,5 @@
-//! How often processes are searched: at once while little is asked, seldom under load. Pure but for the number of
-//! processors.
+//! How often processes are searched: at once while little is asked, seldom under load. Pure.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// A search counts as so many times what it took of a processor: under load it gets a part of one.
@@ -14,9 +12,9 @@ const BURST: Duration = Duration::from_millis(64);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_millis(20);
 
-/// Keeps account of searches, or of questions: who asks can tell by one of its own whether the witness pauses.
+/// Keeps account of searches.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     time: Account,
     number: Account,
     interval: Duration,
@@ -30,21 +28,15 @@ struct Account {
 }
 
 impl Pace {
-    /// For this machine.
-    pub fn new(now: Instant) -> Pace {
-        let processors = thread::available_parallelism().map_or(1, |count| count.get() as u32);
-        Pace::of(processors, now)
-    }
-
     /// For a machine with so many processors.
-    fn of(processors: u32, now: Instant) -> Pace {
+    pub(super) fn new(processors: u32, now: Instant) -> Pace {
         let account = |credit| Account { paid: now.checked_sub(credit).unwrap_or(now), credit };
         Pace { time: account(CREDIT), number: account(BURST), interval: INTERVAL / processors.max(1) }
     }
 
     /// How long to pause after a search for the answers to so many questions, which took `cost` of a
     /// processor and ended `now`.
-    pub fn pause(&mut self, questions: u32, cost: Duration, now: Instant) -> Duration {
+    pub(super) fn pause(&mut self, questions: u32, cost: Duration, now: Instant) -> Duration {
         self.time.charge(cost * PRICE, now).max(self.number.charge(self.interval * questions, now))
     }
 }
@@ -79,7 +71,7 @@ mod tests {
     #[test]
     fn a_burst_is_served_at_once() {
         let start = Instant::now();
-        let pauses = pauses(&mut Pace::of(2, start), start, MS / 100, 200);
+        let pauses = pauses(&mut Pace::new(2, start), start, MS / 100, 200);
         assert!(pauses[..60].iter().all(Duration::is_zero), "{pauses:?}");
         let later: Duration = pauses[100..].iter().sum();
         assert!(later > MS * 95 && later < MS * 101, "{later:?}");
@@ -88,7 +80,7 @@ mod tests {
     #[test]
     fn dear_searches_get_their_share() {
         let start = Instant::now();
-        let mut pace = Pace::of(2, start);
+        let mut pace = Pace::new(2, start);
         let first: Duration = pauses(&mut pace, start, 10 * MS, 20).iter().sum();
         assert!(first < 20 * MS, "the credit: {first:?}");
         let now = start + Duration::from_secs(1);
@@ -99,7 +91,7 @@ mod tests {
     #[test]
     fn no_pause_is_long() {
         let now = Instant::now();
-        let mut pace = Pace::of(2, now);
+        let mut pace = Pace::new(2, now);
         assert_eq!(pace.pause(1, Duration::from_secs(5), now), LONGEST);
         assert_eq!(pace.pause(1000, Duration::ZERO, now), LONGEST);
         assert_eq!(pace.pause(1, Duration::ZERO, now + 10 * LONGEST), Duration::ZERO);

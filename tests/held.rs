@@ -1,0 +1,131 @@
+//! What the job hears waits until it is known who hears it: nothing is lost meanwhile.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::jail::Jail;
+use crate::running::Running;
+use crate::suite::{Mode, Suite, both};
+use crate::world::{Fault, World};
+
+pub(crate) fn add(suite: &mut Suite) {
+    both!(suite, words_before_a_reset_arrive, broken_off_questions_are_told, nobody_waits_for_long);
+}
+
+/// The gateway's child: its witness answers nobody while it is stopped.
+fn init_of(running: &Running) -> Pid {
+    let gateway = running.pid();
+    let children = fs::read_to_string(format!("/proc/{gateway}/task/{gateway}/children")).unwrap();
+    Pid::from_raw(children.trim().parse().unwrap())
+}
+
+/// A host that refuses an upload in its own words and hangs up.
+fn words_before_a_reset_arrive(mode: Mode) {
+    const WORDS: usize = 5000;
+    let world = World::new();
+    world.faulty("good.test", 7007, Fault::Resets(WORDS));
+    let script = "\
+import socket, sys, time
+print('ready', flush=True)
+sys.stdin.readline()
+for _ in range(10):
+    s = socket.create_connection(('good.test', 7007), 9)
+    try:
+        while True:
+            s.send(b'\\1' * 1000)
+            time.sleep(0.0003)
+    except OSError: pass
+    heard = 0
+    try:
+        while chunk := s.recv(65536): heard += len(chunk)
+    except OSError: pass
+    print(heard)
+";
+    for stopped in [false, true] {
+        let mut running =
+            Jail::new(&world, mode).allow("good.test:7007").start(["/usr/bin/python3", "-c", script]);
+        running.wait_for("ready");
+        let init = init_of(&running);
+        if stopped {
+            kill(init, Signal::SIGSTOP).unwrap();
+        }
+        running.type_in(b"\n");
+        running.wait_for(&format!("{WORDS}\n").repeat(10));
+        kill(init, Signal::SIGCONT).unwrap();
+        let outcome = running.finish();
+        outcome.assert_success();
+        let heard: Vec<_> =
+            outcome.events.iter().filter(|event| event.kind == "tcp").map(|event| event.bytes_down).collect();
+        assert_eq!(heard, [Some(WORDS as u64); 10], "{outcome}");
+    }
+}
+
+/// A job that asks over TCP and resets the connection at once, or while the denial is held back.
+fn broken_off_questions_are_told(mode: Mode) {
+    const COUNT: usize = 20;
+    let world = World::new();
+    let script = format!(
+        "import socket, struct, sys, time\n\
+         print('ready', flush=True)\n\
+         sys.stdin.readline()\n\
+         for number in range({COUNT}):\n\
+         \x20   name = b'n%d' % number\n\
+         \x20   query = b'\\0\\7\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0' + bytes([len(name)]) + name + b'\\4evil\\4test\\0\\0\\1\\0\\1'\n\
+         \x20   s = socket.create_connection(('203.0.113.53', 53), 9)\n\
+         \x20   s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n\
+         \x20   s.send(struct.pack('>H', len(query)) + query)\n\
+         \x20   time.sleep(0.001 * (number % 4))\n\
+         \x20   s.close()\n\
+         print('done', flush=True)\n"
+    );
+    for stopped in [false, true] {
+        let mut running =
+            Jail::new(&world, mode).allow("203.0.113.53:53").start(["/usr/bin/python3", "-c", &script]);
+        running.wait_for("ready");
+        let init = init_of(&running);
+        if stopped {
+            kill(init, Signal::SIGSTOP).unwrap();
+        }
+        running.type_in(b"\n");
+        running.wait_for("done");
+        kill(init, Signal::SIGCONT).unwrap();
+        let outcome = running.finish();
+        outcome.assert_success();
+        assert_eq!(outcome.denied().len(), COUNT, "{outcome}");
+    }
+    assert!(!world.wire().saw_bytes_of_any_case(b"evil"));
+}
+
+/// Where nobody can tell whose a connection is, that soon delays nothing.
+fn nobody_waits_for_long(mode: Mode) {
+    let world = World::new();
+    world.tcp_echo("good.test", 7007, b"");
+    let script = "\
+import socket, sys, time
+print('ready', flush=True)
+sys.stdin.readline()
+start = time.monotonic()
+held = 0
+for _ in range(60):
+    before = time.monotonic()
+    s = socket.create_connection(('good.test', 7007), 9)
+    s.send(b'\\1' * 100)
+    s.recv(100)
+    held += time.monotonic() - before > 0.05
+print('held', held, flush=True)
+";
+    let mut running =
+        Jail::new(&world, mode).allow("good.test:7007").start(["/usr/bin/python3", "-c", script]);
+    running.wait_for("ready");
+    let init = init_of(&running);
+    kill(init, Signal::SIGSTOP).unwrap();
+    running.type_in(b"\n");
+    running.wait_for("held");
+    kill(init, Signal::SIGCONT).unwrap();
+    let outcome = running.finish();
+    outcome.assert_success();
+    let held: usize = outcome.stdout.rsplit(' ').next().unwrap().trim().parse().unwrap();
+    assert!((1..50).contains(&held), "{held} of 60 waited for what nobody tells");
+}
