@@ -1,6 +1,7 @@
 //! What the job hears waits until it is known who hears it: nothing is lost meanwhile.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,7 +12,13 @@ use crate::suite::{Mode, Suite, both};
 use crate::world::{Fault, World};
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, words_before_a_reset_arrive, broken_off_questions_are_told, nobody_waits_for_long);
+    both!(
+        suite,
+        words_before_a_reset_arrive,
+        who_hears_nothing_is_told_of_a_reset,
+        broken_off_questions_are_told,
+        nobody_waits_for_long,
+    );
 }
 
 /// The gateway's child: its witness answers nobody while it is stopped.
@@ -60,6 +67,22 @@ for _ in range(10):
             outcome.events.iter().filter(|event| event.kind == "tcp").map(|event| event.bytes_down).collect();
         assert_eq!(heard, [Some(WORDS as u64); 10], "{outcome}");
     }
+}
+
+/// A job that sends and never reads, to a host that does the same and resets.
+fn who_hears_nothing_is_told_of_a_reset(mode: Mode) {
+    let world = World::new();
+    world.faulty("good.test", 7007, Fault::Floods(Duration::from_secs(1)));
+    let script = "\
+import socket, time
+s = socket.create_connection(('good.test', 7007), 9)
+try:
+    while True: s.send(b'\\1' * 100000)
+except OSError as error:
+    print(type(error).__name__)
+";
+    let outcome = Jail::new(&world, mode).allow("good.test:7007").python(script);
+    outcome.assert_success().assert_stdout("ConnectionResetError\n");
 }
 
 /// A job that asks over TCP and resets the connection at once, or while the denial is held back.

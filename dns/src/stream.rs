@@ -82,7 +82,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>
     writer.shutdown().await
     }.await;
     if served.is_err() {
-        // What has been read is judged, and has its record, if the client is gone.
+        // What is under way is judged, and has its record, if the client is gone.
         let mut unjudged = answering.len() - records.open.len();
         while unjudged > 0
             && let Some(progress) = answering.next().await

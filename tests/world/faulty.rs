@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Resets(usize),
     /// Sends for as long as anybody takes it.
     NeverEnds,
+    /// Sends for that long without reading, and resets.
+    Floods(Duration),
     /// Speaks only that long after the client has ended its side.
     AnswersLate(Duration),
     /// Answers a request of HTTP before it has its body, which it then takes.
@@ -54,6 +56,14 @@ async fn misbehave(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
             loop {
                 stream.write_all(&chunk).await?;
             }
+        }
+        Fault::Floods(time) => {
+            stream.read_u8().await?;
+            let flood = async { while stream.write_all(&vec![b'.'; CHUNK]).await.is_ok() {} };
+            // A client that reads nothing soon stops it.
+            let _ = tokio::time::timeout(time, flood).await;
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+            Ok(())
         }
         Fault::AnswersEarly => {
             read_head(&mut stream).await?;

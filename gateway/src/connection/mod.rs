@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 
 use crate::audit::{Kind, Origin, Outcome, hold};
 use crate::rego::{Protocol, Question};
-use crate::relay::{Upload, relay, reset, send_all};
+use crate::relay::{Upload, relay, send_all};
 use crate::sniff::client_hello::ServerName;
 use crate::sniff::target::Target as HttpTarget;
 use crate::sniff::{Opening, Protocol as Spoken, RequestHead, Sniff, opening};
@@ -224,12 +224,10 @@ impl Connection<'_> {
                 return;
             }
         };
-        if send_all(&upstream, &received, &report.counters()).await.is_err() {
-            reset(&self.stream);
-            return;
-        }
+        // A host that hangs up at once may have said why.
+        let opened = send_all(&upstream, &received, &report.counters()).await.is_ok();
         drop(received);
-        self.splice(&upstream, &report).await;
+        self.splice(&upstream, &report, opened).await;
     }
 
     /// Where something that passes goes. What only monitor mode lets through goes where the job
@@ -241,12 +239,12 @@ impl Connection<'_> {
         }
     }
 
-    async fn splice(mut self, upstream: &TcpStream, report: &Report) {
+    async fn splice(mut self, upstream: &TcpStream, report: &Report, opened: bool) {
         let counters = report.counters();
         let upload = self.upload.take();
         let idle = self.context.policy.limits().idle_timeout;
         // A side that broke has been passed on as a reset; the record has the octets.
-        let opening = ready(Ok::<_, ()>(()));
+        let opening = ready(Ok::<_, ()>(opened));
         let _ = relay(&self.stream, upstream, &counters, idle, opening, self.held(), || drop(upload)).await;
     }
 

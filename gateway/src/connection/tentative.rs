@@ -60,18 +60,20 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends on what cannot be a complete head, until it is clear that there is none; otherwise
-    /// what it is instead.
+    /// Sends on what cannot be a complete head, until it is clear that there is none, and says whether upstream
+    /// took it; otherwise what it is instead.
     async fn open_opaquely(
         &self,
         upstream: &TcpStream,
         mut received: Vec<u8>,
         counters: &Counters,
-    ) -> Result<(), Sniffed> {
+    ) -> Result<bool, Sniffed> {
         let mut forwarded = 0;
         loop {
             let rest = received.get(forwarded..).unwrap_or_default();
-            send_all(upstream, rest, counters).await.map_err(|_| Sniffed::Broken)?;
+            if send_all(upstream, rest, counters).await.is_err() {
+                return Ok(false);
+            }
             forwarded = received.len();
             self.stream.readable().await.map_err(|_| Sniffed::Broken)?;
             let sniffed = sniff(&self.stream, received, self.context.policy.limits(), TENTATIVE).await;
@@ -80,7 +82,7 @@ impl Connection<'_> {
                 Sniffed::Ended(all) if cut_head(&all) => return Err(Sniffed::Ended(all)),
                 Sniffed::Protocol(Protocol::Opaque, all) | Sniffed::Ended(all) => {
                     let rest = all.get(forwarded..).unwrap_or_default();
-                    return send_all(upstream, rest, counters).await.map_err(|_| Sniffed::Broken);
+                    return Ok(send_all(upstream, rest, counters).await.is_ok());
                 }
                 instead => return Err(instead),
             }

@@ -145,7 +145,7 @@ async fn relay_loopback(
             let _ = upstream.set_nodelay(true);
             let idle = context.policy.limits().idle_timeout;
             // A side that broke has been passed on as a reset.
-            let (opening, answer) = (ready(Ok::<_, ()>(())), hold(origin.as_ref(), Outcome::Allow));
+            let (opening, answer) = (ready(Ok::<_, ()>(true)), hold(origin.as_ref(), Outcome::Allow));
             let _ =
                 relay(&stream, &upstream, &pending.counters(), idle, opening, answer, || drop(upload)).await;
         }

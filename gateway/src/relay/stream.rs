@@ -8,12 +8,13 @@ mod bulk;
 use std::io;
 use std::net::Shutdown;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use netns::Pipe;
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::counters::Counters;
@@ -25,6 +26,9 @@ const BULK: usize = 1024 * 1024;
 /// Octets read at once, and the most that is kept when the other side takes nothing. Long streams do
 /// not pass through here.
 const SCRATCH: usize = 64 * 1024;
+
+/// How long a job may take to hear the rest of what a broken upstream said.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 static SCRATCH_BUFFER: Scratch<SCRATCH> = Scratch::new();
 
@@ -40,9 +44,10 @@ pub enum Ended<T> {
 
 /// Relays until both sides have ended, one of them broke, or nothing moved for `idle`. A side that
 /// has ended is only half closed: the other direction goes on. What upstream said before it broke
-/// reaches the job.
+/// reaches a job that takes it at once.
 ///
-/// What the job says is left alone until `opening` is done, and the job hears nothing until `answer` is.
+/// What the job says is left alone until `opening` is done, which says whether upstream can still be written to,
+/// and the job hears nothing until `answer` is.
 /// `sent` is called once all that the job will ever send is on its way.
 ///
 /// # Errors
@@ -52,21 +57,23 @@ pub async fn relay<T>(
     upstream: &TcpStream,
     counters: &Counters,
     idle: Duration,
-    opening: impl Future<Output = Result<(), T>>,
+    opening: impl Future<Output = Result<bool, T>>,
     answer: impl Future<Output = ()>,
     sent: impl FnOnce(),
 ) -> Result<(), Ended<T>> {
     let moved = Moved::new();
     let up = async {
-        opening.await.map_err(Some)?;
-        let result = pump(job, upstream, Direction::Up(counters), &moved).await;
+        let result = match opening.await.map_err(Some)? {
+            true => pump(job, upstream, Direction::Up(counters), &moved).await,
+            false => Err(Broken::Receiver),
+        };
         sent();
         match result {
-            // Then there is only the rest of what it said.
-            Err(Broken::Receiver) => Ok(false),
-            Err(Broken::Sender) => Err(None),
-            Ok(()) => Ok(true),
+            Err(Broken::Receiver) => moved.cut(),
+            Err(Broken::Sender) => return Err(None),
+            Ok(()) => {}
         }
+        Ok(())
     };
     let down = async {
         hold(upstream, job, Direction::Down(counters), answer).await?;
@@ -76,11 +83,12 @@ pub async fn relay<T>(
     let result = tokio::select! {
         result = both => result,
         () = moved.idle_for(idle) => Err(None),
+        () = moved.cut_for(LAST_WORDS) => Err(None),
     };
     match result {
-        Ok((true, ())) => Ok(()),
+        Ok(((), ())) if !moved.is_cut() => Ok(()),
         Err(Some(refused)) => Err(Ended::Refused(refused)),
-        Ok((false, ())) | Err(None) => {
+        Ok(_) | Err(None) => {
             reset(job);
             reset(upstream);
             Err(Ended::Broke)
@@ -94,19 +102,41 @@ pub fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
-/// When something last moved, in milliseconds since the relay began.
+/// When something last moved, in milliseconds since the relay began, and whether upstream takes nothing any more.
 struct Moved {
     start: Instant,
     last: AtomicU64,
+    cut: AtomicBool,
+    told: Notify,
 }
 
 impl Moved {
     fn new() -> Moved {
-        Moved { start: Instant::now(), last: AtomicU64::new(0) }
+        Moved {
+            start: Instant::now(),
+            last: AtomicU64::new(0),
+            cut: AtomicBool::new(false),
+            told: Notify::new(),
+        }
     }
 
     fn now(&self) {
         self.last.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Upstream broke: there is only the rest of what it said.
+    fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        self.told.notify_one();
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    async fn cut_for(&self, time: Duration) {
+        self.told.notified().await;
+        sleep_until(Instant::now() + time).await;
     }
 
     async fn idle_for(&self, idle: Duration) {
@@ -194,10 +224,7 @@ async fn pump(
                 written.map_err(|_| Broken::Receiver)?;
                 rest.len()
             }
-            Step::Ended => {
-                end(to);
-                return Ok(());
-            }
+            Step::Ended => return end(to, moved),
         };
         moved.now();
         if carried >= BULK {
@@ -210,10 +237,15 @@ async fn pump(
     }
 }
 
-/// Passes the end of one side on.
-fn end(to: &TcpStream) {
+/// Passes the end of one side on, unless it only looks like one: who writes first to a socket that broke
+/// is told so, and reads find an end.
+fn end(to: &TcpStream, moved: &Moved) -> Result<(), Broken> {
+    if moved.is_cut() {
+        return Err(Broken::Sender);
+    }
     // The other side may be gone already; its own direction tells.
     let _ = SockRef::from(to).shutdown(Shutdown::Write);
+    Ok(())
 }
 
 enum Step {

@@ -205,9 +205,12 @@ impl Shared {
     }
 }
 
-/// The error that the socket has, unless a sender was told of it; then another is waited for.
+/// The refusal that the socket has, unless a sender was told of it; then another is waited for. Other errors are
+/// those of lost datagrams: the kernel cuts the next ones as small as the way needs them.
 fn heed_error(socket: &UdpSocket) -> io::Result<()> {
-    if let Some(error) = socket.take_error()? {
+    if let Some(error) = socket.take_error()?
+        && error.kind() == io::ErrorKind::ConnectionRefused
+    {
         return Err(error);
     }
     match socket.try_io(Interest::ERROR, || Err(io::ErrorKind::WouldBlock.into())) {
@@ -222,9 +225,11 @@ fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
         // A full queue loses datagrams, as anywhere on a network.
         io::ErrorKind::WouldBlock => Err(error),
         // Told of an earlier datagram; this one was not sent.
-        _ => {
-            *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            shared.told.notify_one();
+        kind => {
+            if kind == io::ErrorKind::ConnectionRefused {
+                *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                shared.told.notify_one();
+            }
             upstream.try_send(payload)
         }
     });

@@ -38,10 +38,7 @@ pub(super) async fn splice(
     loop {
         readable(from, &mut pace).await.map_err(|_| Broken::Sender)?;
         let length = match from.try_io(Interest::READABLE, || pipe.fill(from)) {
-            Ok(0) => {
-                end(to);
-                return Ok(());
-            }
+            Ok(0) => return end(to, moved),
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(_) => return Err(Broken::Sender),
