@@ -1,13 +1,12 @@
 //! What the job hears waits until it is known who hears it: nothing is lost meanwhile.
 
-use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::jail::Jail;
-use crate::running::Running;
+use crate::namespace;
+use crate::outcome::Outcome;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{Fault, World};
 
@@ -21,11 +20,22 @@ pub(crate) fn add(suite: &mut Suite) {
     );
 }
 
-/// The gateway's child: its witness answers nobody while it is stopped.
-fn init_of(running: &Running) -> Pid {
-    let gateway = running.pid();
-    let children = fs::read_to_string(format!("/proc/{gateway}/task/{gateway}/children")).unwrap();
-    Pid::from_raw(children.trim().parse().unwrap())
+/// Runs a script, which waits for a line first, until it has said this; meanwhile the witness is silent if it
+/// is to be.
+fn run(jail: &Jail<'_>, script: &str, silent: bool, until: &str) -> Outcome {
+    let mut running = jail.start(["/usr/bin/python3", "-c", script]);
+    running.wait_for("ready");
+    // The witness is a thread of init.
+    let init = namespace::init_of(running.pid());
+    if silent {
+        kill(init, Signal::SIGSTOP).unwrap();
+    }
+    running.type_in(b"\n");
+    running.wait_for(until);
+    kill(init, Signal::SIGCONT).unwrap();
+    let outcome = running.finish();
+    outcome.assert_success();
+    outcome
 }
 
 /// A host that refuses an upload in its own words and hangs up.
@@ -50,19 +60,9 @@ for _ in range(10):
     except OSError: pass
     print(heard)
 ";
-    for stopped in [false, true] {
-        let mut running =
-            Jail::new(&world, mode).allow("good.test:7007").start(["/usr/bin/python3", "-c", script]);
-        running.wait_for("ready");
-        let init = init_of(&running);
-        if stopped {
-            kill(init, Signal::SIGSTOP).unwrap();
-        }
-        running.type_in(b"\n");
-        running.wait_for(&format!("{WORDS}\n").repeat(10));
-        kill(init, Signal::SIGCONT).unwrap();
-        let outcome = running.finish();
-        outcome.assert_success();
+    let jail = Jail::new(&world, mode).allow("good.test:7007");
+    for silent in [false, true] {
+        let outcome = run(&jail, script, silent, &format!("{WORDS}\n").repeat(10));
         let heard: Vec<_> =
             outcome.events.iter().filter(|event| event.kind == "tcp").map(|event| event.bytes_down).collect();
         assert_eq!(heard, [Some(WORDS as u64); 10], "{outcome}");
@@ -74,7 +74,7 @@ fn who_hears_nothing_is_told_of_a_reset(mode: Mode) {
     let world = World::new();
     world.faulty("good.test", 7007, Fault::Floods(Duration::from_secs(1)));
     let script = "\
-import socket, time
+import socket
 s = socket.create_connection(('good.test', 7007), 9)
 try:
     while True: s.send(b'\\1' * 100000)
@@ -103,19 +103,9 @@ fn broken_off_questions_are_told(mode: Mode) {
          \x20   s.close()\n\
          print('done', flush=True)\n"
     );
-    for stopped in [false, true] {
-        let mut running =
-            Jail::new(&world, mode).allow("203.0.113.53:53").start(["/usr/bin/python3", "-c", &script]);
-        running.wait_for("ready");
-        let init = init_of(&running);
-        if stopped {
-            kill(init, Signal::SIGSTOP).unwrap();
-        }
-        running.type_in(b"\n");
-        running.wait_for("done");
-        kill(init, Signal::SIGCONT).unwrap();
-        let outcome = running.finish();
-        outcome.assert_success();
+    let jail = Jail::new(&world, mode).allow("203.0.113.53:53");
+    for silent in [false, true] {
+        let outcome = run(&jail, &script, silent, "done");
         assert_eq!(outcome.denied().len(), COUNT, "{outcome}");
     }
     assert!(!world.wire().saw_bytes_of_any_case(b"evil"));
@@ -129,7 +119,6 @@ fn nobody_waits_for_long(mode: Mode) {
 import socket, sys, time
 print('ready', flush=True)
 sys.stdin.readline()
-start = time.monotonic()
 held = 0
 for _ in range(60):
     before = time.monotonic()
@@ -139,16 +128,7 @@ for _ in range(60):
     held += time.monotonic() - before > 0.05
 print('held', held, flush=True)
 ";
-    let mut running =
-        Jail::new(&world, mode).allow("good.test:7007").start(["/usr/bin/python3", "-c", script]);
-    running.wait_for("ready");
-    let init = init_of(&running);
-    kill(init, Signal::SIGSTOP).unwrap();
-    running.type_in(b"\n");
-    running.wait_for("held");
-    kill(init, Signal::SIGCONT).unwrap();
-    let outcome = running.finish();
-    outcome.assert_success();
+    let outcome = run(&Jail::new(&world, mode).allow("good.test:7007"), script, true, "held");
     let held: usize = outcome.stdout.rsplit(' ').next().unwrap().trim().parse().unwrap();
     assert!((1..50).contains(&held), "{held} of 60 waited for what nobody tells");
 }

@@ -24,10 +24,16 @@ pub(crate) fn of_gateway(gateway: Pid) -> Namespace {
         .expect("the gateway has sockets in its namespace")
 }
 
-/// The job's, by its init.
-pub(crate) fn of_job(gateway: Pid) -> Namespace {
+/// The job's init: the gateway's child.
+pub(crate) fn init_of(gateway: Pid) -> Pid {
     let children = fs::read_to_string(format!("/proc/{gateway}/task/{gateway}/children")).unwrap();
     let init = children.split_whitespace().next().expect("the gateway has a job");
+    Pid::from_raw(init.parse().unwrap())
+}
+
+/// The job's, by its init.
+pub(crate) fn of_job(gateway: Pid) -> Namespace {
+    let init = init_of(gateway);
     Namespace(fs::File::open(format!("/proc/{init}/ns/net")).unwrap().into())
 }
 

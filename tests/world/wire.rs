@@ -87,7 +87,8 @@ struct Record {
 }
 
 impl Wire {
-    /// To be called in the internet namespace. The recorder has a thread of its own, so that busy servers do not delay it.
+    /// To be called in the internet namespace. The recorder has a thread of its own, so that busy servers do
+    /// not delay it.
     pub(crate) fn tap(interface: &str) -> io::Result<Self> {
         let all = (libc::ETH_P_ALL as u16).to_be();
         let socket =
