@@ -43,44 +43,46 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite, O: Future<Output = Opinion>
     let mut answering = FuturesUnordered::new();
     let mut records = Records { on_record, open: HashMap::new(), next: 0 };
     let served = async {
-    let mut open = true;
-    while open || !answering.is_empty() {
-        let mut answered = None;
-        tokio::select! {
-            read = timeout(IDLE, reader.read_buf(&mut frames.bytes)), if open && answering.len() < MAX_IN_FLIGHT => {
-                // Silence while answers are under way is not idleness.
-                open = match read {
-                    Ok(read) => read? > 0,
-                    Err(_) => !answering.is_empty(),
-                };
+        let mut open = true;
+        while open || !answering.is_empty() {
+            let mut answered = None;
+            let reads = open && answering.len() < MAX_IN_FLIGHT;
+            tokio::select! {
+                read = timeout(IDLE, reader.read_buf(&mut frames.bytes)), if reads => {
+                    // Silence while answers are under way is not idleness.
+                    open = match read {
+                        Ok(read) => read? > 0,
+                        Err(_) => !answering.is_empty(),
+                    };
+                }
+                next = answering.next(), if !answering.is_empty() => answered = next,
             }
-            next = answering.next(), if !answering.is_empty() => answered = next,
-        }
-        match answered {
-            Some(Progress::Advised(query, opinion)) => {
-                match dns.answer_now(&query, asked, Transport::Tcp, opinion.clone()) {
-                    Ok(answered) => open &= reply(&mut writer, answered, &mut records, &hold).await?,
-                    Err(record) => {
-                        let number = records.open(*record);
-                        answering.push(step(dns, asked, Work::Ask(number, query, opinion)));
+            match answered {
+                Some(Progress::Advised(query, opinion)) => {
+                    match dns.answer_now(&query, asked, Transport::Tcp, opinion.clone()) {
+                        Ok(answered) => open &= reply(&mut writer, answered, &mut records, &hold).await?,
+                        Err(record) => {
+                            let number = records.open(*record);
+                            answering.push(step(dns, asked, Work::Ask(number, query, opinion)));
+                        }
                     }
                 }
+                Some(Progress::Answered(number, answered)) => {
+                    records.open.remove(&number);
+                    open &= reply(&mut writer, answered, &mut records, &hold).await?;
+                }
+                None => {}
             }
-            Some(Progress::Answered(number, answered)) => {
-                records.open.remove(&number);
-                open &= reply(&mut writer, answered, &mut records, &hold).await?;
+            while open
+                && answering.len() < MAX_IN_FLIGHT
+                && let Some(query) = frames.next()
+            {
+                answering.push(step(dns, asked, Work::Advise(advise(name_of(&query)), query)));
             }
-            None => {}
         }
-        while open
-            && answering.len() < MAX_IN_FLIGHT
-            && let Some(query) = frames.next()
-        {
-            answering.push(step(dns, asked, Work::Advise(advise(name_of(&query)), query)));
-        }
+        writer.shutdown().await
     }
-    writer.shutdown().await
-    }.await;
+    .await;
     if served.is_err() {
         // What is under way is judged, and has its record, if the client is gone.
         let mut unjudged = answering.len() - records.open.len();

@@ -46,8 +46,8 @@ pub enum Ended<T> {
 /// has ended is only half closed: the other direction goes on. What upstream said before it broke
 /// reaches a job that takes it at once.
 ///
-/// What the job says is left alone until `opening` is done, which says whether upstream can still be written to,
-/// and the job hears nothing until `answer` is.
+/// What the job says is left alone until `opening` is done, which says whether upstream can still be
+/// written to, and the job hears nothing until `answer` is.
 /// `sent` is called once all that the job will ever send is on its way.
 ///
 /// # Errors
@@ -63,9 +63,10 @@ pub async fn relay<T>(
 ) -> Result<(), Ended<T>> {
     let moved = Moved::new();
     let up = async {
-        let result = match opening.await.map_err(Some)? {
-            true => pump(job, upstream, Direction::Up(counters), &moved).await,
-            false => Err(Broken::Receiver),
+        let result = if opening.await.map_err(Some)? {
+            pump(job, upstream, Direction::Up(counters), &moved).await
+        } else {
+            Err(Broken::Receiver)
         };
         sent();
         match result {
