@@ -32,7 +32,7 @@ pub struct DnsRecord {
     pub rule: Option<String>,
     /// What would allow it, as the policy puts it.
     pub suggestion: Option<String>,
-    /// More about a denial, for people.
+    /// More about a denial or a failure, for people.
     pub detail: Option<String>,
 }
 

@@ -184,8 +184,10 @@ impl Judging<'_> {
                 OTHER
             }
             Failure::Upstream(error) => {
-                tracing::debug!(name = self.question.name.as_str(), %error, "upstream failed");
-                self.record.reason.get_or_insert(Reason::UpstreamFailed);
+                if self.record.reason.is_none() {
+                    self.record.reason = Some(Reason::UpstreamFailed);
+                    self.record.detail = Some(error.with_cause());
+                }
                 match error {
                     AskError::NoResolver(_) | AskError::Timeout => NO_REACHABLE_AUTHORITY,
                     AskError::Net(_) | AskError::Tls(_) => NETWORK_ERROR,

@@ -46,6 +46,16 @@ pub(crate) enum AskError {
     Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
+impl AskError {
+    /// In one line, for people.
+    pub(crate) fn with_cause(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+}
+
 /// What upstream said; nothing in it has been judged yet.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -90,7 +100,7 @@ impl Upstream {
                 if let Some(reply) = self.host_file(&query).await {
                     return Ok(reply);
                 }
-                self.main.get_or_init(async || self.connect_once()).await.clone()?
+                self.main.get_or_init(async || self.connect()).await.clone()?
             }
         };
         tokio::time::timeout(DEADLINE, ask(&pool, query)).await.unwrap_or(Err(AskError::Timeout))
@@ -110,14 +120,6 @@ impl Upstream {
         known.then(|| {
             let answers = of(query.query_type()).map(|lookup| lookup.answers().to_vec());
             Reply { rcode: Rcode::NoError, answers: answers.unwrap_or_default(), negative_ttl: u32::MAX }
-        })
-    }
-
-    /// Says what is wrong once; every question fails afterwards.
-    fn connect_once(&self) -> Result<Pool, AskError> {
-        self.connect().inspect_err(|error| {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-            tracing::warn!("{error}{}", cause.unwrap_or_default());
         })
     }
 

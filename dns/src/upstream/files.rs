@@ -2,9 +2,8 @@
 //! and understood when the first question comes.
 
 use std::fs;
-use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hickory_resolver::Hosts;
 
@@ -29,16 +28,9 @@ impl Default for HostFiles {
 }
 
 impl HostFiles {
-    /// Reads both files; what is not there is left out.
+    /// Reads both files. One that cannot be read says nothing, as for the C library.
     pub(super) fn read(&self) -> Texts {
-        Texts {
-            // What cannot be read names no resolver.
-            resolv_conf: fs::read_to_string(&self.resolv_conf).unwrap_or_default(),
-            hosts: match fs::read(&self.hosts) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-                read => read,
-            },
-        }
+        Texts { resolv_conf: read(&self.resolv_conf), hosts: read(&self.hosts) }
     }
 }
 
@@ -46,20 +38,15 @@ impl HostFiles {
 #[derive(Debug)]
 pub(super) struct Texts {
     resolv_conf: String,
-    hosts: io::Result<Vec<u8>>,
+    hosts: String,
 }
 
 impl Texts {
-    /// The names that need no question. What cannot be read is left out.
+    /// The names that need no question.
     pub(super) fn hosts(&self) -> Hosts {
         let mut hosts = Hosts::default();
-        let read = match &self.hosts {
-            Ok(text) => hosts.read_hosts_conf(&text[..]).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = read {
-            tracing::warn!("could not read all of the host's file of names: {error}");
-        }
+        // Only text that is not UTF-8 fails, and there is none.
+        let _ = hosts.read_hosts_conf(self.hosts.as_bytes());
         hosts
     }
 
@@ -72,4 +59,9 @@ impl Texts {
         };
         self.resolv_conf.lines().filter_map(address).take(MAX_RESOLVERS).collect()
     }
+}
+
+/// A comment in another encoding costs itself, not the lines after it.
+fn read(file: &Path) -> String {
+    fs::read(file).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
 }

@@ -92,8 +92,10 @@ async fn a_dead_upstream_fails_in_time() {
     let (message, record) = ask(&dns, "good.example.", RecordType::A).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
-    assert_eq!(extended(&message), Some((22, "cijail-net: upstream-failed".to_owned())));
+    let detail = "no resolver answered within 4.5 seconds";
+    assert_eq!(extended(&message), Some((22, format!("cijail-net: upstream-failed: {detail}"))));
     assert_eq!((record.verdict, record.reason), (Outcome::Allow, Some(Reason::UpstreamFailed)));
+    assert_eq!(record.detail.as_deref(), Some(detail));
     let error = dns.addresses(&host("good.example")).await.unwrap_err();
     assert!(matches!(error, LookupError::Upstream { .. }), "{error}");
 }
@@ -141,7 +143,7 @@ async fn identical_questions_are_asked_once_and_others_are_bounded() {
     assert!(upstream.seen().iter().all(|seen| seen.contains(" a.example. ")), "{:?}", upstream.seen());
 }
 
-fn with_files(directory: &str, resolv_conf: &str, hosts: &str) -> Dns {
+fn with_files(directory: &str, resolv_conf: &[u8], hosts: &[u8]) -> Dns {
     let directory = std::env::temp_dir().join(format!("cijail-net-dns-{}-{directory}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let files = HostFiles {
@@ -159,7 +161,7 @@ fn with_files(directory: &str, resolv_conf: &str, hosts: &str) -> Dns {
 #[tokio::test]
 async fn the_hosts_file_answers_first() {
     let dns =
-        with_files("hosts", "# nothing\n", "192.0.2.7 mirror.example # here\n10.0.0.1 inside.example\n");
+        with_files("hosts", b"# nothing\n", b"192.0.2.7 mirror.example # here\n10.0.0.1 inside.example\n");
     let (message, _) = ask(&dns, "mirror.example.", RecordType::A).await;
     assert_eq!(addresses(&message), ["192.0.2.7".parse::<IpAddr>().unwrap()]);
     assert!(message.answers[0].ttl <= 300);
@@ -169,9 +171,22 @@ async fn the_hosts_file_answers_first() {
     assert_eq!(record.reason, Some(Reason::PrivateAddress));
 }
 
+/// Comments in Latin-1 were common once, and stay in files for decades.
+#[tokio::test]
+async fn files_in_another_encoding_are_read() {
+    let resolv_conf = b"# b\xfcro\nnameserver 127.0.0.1\n";
+    let dns = with_files("latin-1", resolv_conf, b"# b\xfcro\n192.0.2.7 mirror.example\n");
+    let (message, _) = ask(&dns, "mirror.example.", RecordType::A).await;
+    assert_eq!(addresses(&message), ["192.0.2.7".parse::<IpAddr>().unwrap()]);
+    // A resolver is known, whether or not it serves.
+    let (_, record) = ask(&dns, "other.example.", RecordType::A).await;
+    let detail = record.detail.unwrap_or_default();
+    assert!(!detail.contains("no resolver is configured"), "{detail}");
+}
+
 #[tokio::test]
 async fn without_resolvers_every_lookup_fails_at_once() {
-    let dns = with_files("none", "search example\noptions ndots:2\n", "");
+    let dns = with_files("none", b"search example\noptions ndots:2\n", b"");
     let began = Instant::now();
     let (message, record) = ask(&dns, "a.example.", RecordType::A).await;
     assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
@@ -179,6 +194,7 @@ async fn without_resolvers_every_lookup_fails_at_once() {
     let error = dns.addresses(&host("a.example")).await.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("add a nameserver to") && source.contains("--resolver"), "{source}");
+    assert_eq!(record.detail, Some(source));
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 
