@@ -185,8 +185,12 @@ impl World {
     pub(crate) fn udp_echo(&self, name: &str, port: u16) -> (Heard, Ipv4Addr) {
         let (v4, _) = self.new_addresses();
         self.zone.address(name, v4);
-        let heard = self.inside.call(async move { tcp::serve_udp(SocketAddr::from((v4, port))) }).unwrap();
-        (heard, v4)
+        (self.udp_echo_at(v4, port), v4)
+    }
+
+    /// The same at an address that is there already.
+    pub(crate) fn udp_echo_at(&self, address: Ipv4Addr, port: u16) -> Heard {
+        self.inside.call(async move { tcp::serve_udp(SocketAddr::from((address, port))) }).unwrap()
     }
 
     /// The same at an IPv6 address.

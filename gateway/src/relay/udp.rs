@@ -27,6 +27,21 @@ const MAX_WAITING: usize = 64;
 /// The job's address and whom it sends to.
 pub type Pair = (SocketAddr, SocketAddr);
 
+/// What it takes to relay a flow.
+#[derive(Debug)]
+pub struct Way<'a> {
+    /// Whose datagrams these are, and whom the answers seem to come from.
+    pub pair: Pair,
+    /// Where they go.
+    pub upstream: SocketAddr,
+    /// How long it may be silent.
+    pub idle: Duration,
+    /// Sends the answers.
+    pub raw: &'a RawSender,
+    /// What is carried is counted here.
+    pub counters: Arc<Counters>,
+}
+
 /// The flows of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Flows(Arc<Mutex<HashMap<Pair, Flow>>>);
@@ -45,9 +60,8 @@ enum Flow {
 struct Shared {
     counters: Arc<Counters>,
     last: Mutex<Instant>,
-    /// What the kernel told of an earlier datagram when another was sent.
-    refused: Mutex<Option<io::Error>>,
-    told: Notify,
+    /// Upstream refused a datagram, as the kernel told whoever sent the next one.
+    refused: Notify,
 }
 
 /// What became of a datagram.
@@ -98,74 +112,74 @@ impl Flows {
         self.lock().remove(&pair);
     }
 
-    /// Relays a flow to `upstream` until it was idle for `idle`; the job sees the answers come from
-    /// the address that it sent to, once `answer` is done.
+    /// Relays a flow until it was idle; the job sees the answers come from the address that it sent to, once
+    /// `answer` is done. `refused` is called when upstream refuses a datagram; the flow goes on, as somebody may
+    /// listen there later.
     ///
     /// # Errors
-    /// No socket could be opened, or upstream refused.
+    /// No socket could be opened.
     pub async fn run(
         &self,
-        pair: Pair,
-        upstream: SocketAddr,
-        raw: &RawSender,
-        counters: Arc<Counters>,
-        idle: Duration,
+        way: Way<'_>,
         answer: impl Future<Output = ()>,
+        refused: impl FnMut(),
     ) -> io::Result<()> {
-        let result = self.relay(pair, upstream, raw, counters, idle, answer).await;
+        let pair = way.pair;
+        let result = self.relay(way, answer, refused).await;
         self.forget(pair);
         result
     }
 
     async fn relay(
         &self,
-        pair: Pair,
-        upstream: SocketAddr,
-        raw: &RawSender,
-        counters: Arc<Counters>,
-        idle: Duration,
+        way: Way<'_>,
         answer: impl Future<Output = ()>,
+        mut refused: impl FnMut(),
     ) -> io::Result<()> {
+        let Way { pair, upstream, idle, raw, counters } = way;
         let any: IpAddr =
             if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = Arc::new(UdpSocket::bind((any, 0)).await?);
         socket.connect(upstream).await?;
         // Until the event loop has seen the socket writable, `try_send` sends nothing.
         socket.writable().await?;
-        let shared = Arc::new(Shared {
-            counters,
-            last: Mutex::new(Instant::now()),
-            refused: Mutex::default(),
-            told: Notify::new(),
-        });
+        let shared = Arc::new(Shared { counters, last: Mutex::new(Instant::now()), refused: Notify::new() });
         self.open(pair, &socket, &shared);
         answer.await;
         let (job, server) = pair;
         loop {
             let ready = tokio::select! {
                 ready = tokio::time::timeout(idle, socket.ready(Interest::READABLE | Interest::ERROR)) => ready,
-                error = shared.refused() => return Err(error),
+                () = shared.refused.notified() => {
+                    refused();
+                    continue;
+                }
             };
-            match ready {
-                Ok(ready) => {
-                    if ready?.is_error() {
-                        heed_error(&socket)?;
-                    }
-                    let received = DATAGRAM.with(|buffer| {
-                        let length = socket.try_recv(buffer)?;
-                        // The job's queue may be full, as anywhere on a network.
-                        let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
-                        Ok(length)
-                    });
-                    match received {
-                        Ok(length) => shared.counters.add_down(length),
-                        Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => continue,
-                        Err(error) => return Err(error),
-                    }
+            let Ok(ready) = ready else {
+                if shared.idle_since() >= idle {
+                    return Ok(());
+                }
+                continue;
+            };
+            let heard = if ready?.is_error() { take_error(&socket) } else { Ok(()) };
+            let received = heard.and_then(|()| {
+                DATAGRAM.with(|buffer| {
+                    let length = socket.try_recv(buffer)?;
+                    // The job's queue may be full, as anywhere on a network.
+                    let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
+                    Ok(length)
+                })
+            });
+            match received {
+                Ok(length) => {
+                    shared.counters.add_down(length);
                     shared.touch();
                 }
-                Err(_) if shared.idle_since() >= idle => return Ok(()),
-                Err(_) => {}
+                Err(error) => match io::Error::kind(&error) {
+                    io::ErrorKind::WouldBlock => {}
+                    io::ErrorKind::ConnectionRefused => refused(),
+                    _ => return Err(error),
+                },
             }
         }
     }
@@ -190,32 +204,21 @@ impl Shared {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Waits until a sender was told of a refusal, which the kernel tells once.
-    async fn refused(&self) -> io::Error {
-        loop {
-            self.told.notified().await;
-            if let Some(error) = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                return error;
-            }
-        }
-    }
-
     fn idle_since(&self) -> Duration {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 }
 
-/// The refusal that the socket has, unless a sender was told of it; then another is waited for. Other errors are
-/// those of lost datagrams: the kernel cuts the next ones as small as the way needs them.
-fn heed_error(socket: &UdpSocket) -> io::Result<()> {
-    if let Some(error) = socket.take_error()?
-        && error.kind() == io::ErrorKind::ConnectionRefused
-    {
-        return Err(error);
-    }
+/// Takes the error that the socket has, unless a sender was told of it; then another is waited for. Other errors than
+/// refusals are those of lost datagrams: the kernel cuts the next ones as small as the way needs them.
+fn take_error(socket: &UdpSocket) -> io::Result<()> {
+    let error = socket.take_error()?;
     // Readiness is cleared by what would block.
     let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-    Ok(())
+    match error {
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
@@ -226,8 +229,7 @@ fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
         // Told of an earlier datagram; this one was not sent.
         kind => {
             if kind == io::ErrorKind::ConnectionRefused {
-                *shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                shared.told.notify_one();
+                shared.refused.notify_one();
             }
             upstream.try_send(payload)
         }
