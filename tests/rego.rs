@@ -2,6 +2,7 @@
 
 mod kntrl;
 mod labels;
+mod patterns;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -32,6 +33,7 @@ pub(crate) fn add(suite: &mut Suite) {
     );
     kntrl::add(suite);
     labels::add(suite);
+    patterns::add(suite);
 }
 
 const HEAD: &str = "package cijail\nimport rego.v1\n";
