@@ -12,7 +12,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use crate::Result;
-use crate::client::exchange;
+use crate::client::Server;
 use crate::figures::median;
 use crate::installed::{Installed, program};
 use crate::server::SMALL;
@@ -44,7 +44,7 @@ pub(crate) fn load() -> Result<()> {
                     (client..CONNECTIONS).step_by(CLIENTS as usize).try_for_each(|number| {
                         let due = start + Duration::from_secs(1) * number / RATE;
                         thread::sleep(due.saturating_duration_since(Instant::now()));
-                        exchange()
+                        Server(SERVER).exchange()
                     })
                 })
             })

@@ -46,8 +46,12 @@ impl Samples {
 
     fn load(&self, of: impl Fn(&Load) -> Option<f64>) -> Option<f64> {
         let values: Vec<f64> = self.loads.iter().filter_map(of).collect();
-        (!values.is_empty()).then(|| median(&values))
+        some_median(&values)
     }
+}
+
+fn some_median(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| median(values))
 }
 
 /// The middle value; NaN of none.
@@ -64,7 +68,7 @@ struct Row {
 }
 
 const ROWS: [Row; 10] = [
-    Row { what: "start-up of true, ms", digits: 2, of: |samples| Some(median(&samples.start_up)) },
+    Row { what: "start-up of true, ms", digits: 2, of: |samples| some_median(&samples.start_up) },
     Row { what: "bulk up, Gbit/s", digits: 1, of: |samples| samples.load(|load| load.up) },
     Row { what: "bulk down, Gbit/s", digits: 1, of: |samples| samples.load(|load| load.down) },
     Row { what: "TLS request, ms", digits: 3, of: |samples| samples.load(|load| load.tls) },

@@ -1,4 +1,4 @@
-//! The cost of `cijail-net run`, beside the direct figure and beside `pasta` and `slirp4netns`.
+//! The cost of `cijail-net run`, beside the direct figure, a relay that only copies, `pasta` and `slirp4netns`.
 //!
 //! Everything happens in network namespaces of its own: one stands for the machine, the other for
 //! the internet. The program starts itself again as the server and as the client, so that the load
@@ -11,6 +11,7 @@ mod client;
 mod figures;
 mod installed;
 mod names;
+mod relay;
 mod server;
 mod tls;
 mod variants;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.first().map(String::as_str) {
         Some("serve") => server::main(),
-        Some("load") => client::main(arguments.get(1).is_some_and(|word| word == "jailed")),
+        Some("load") => client::main(&arguments[1..]),
         Some("attribution") => attribution::compare(),
         Some("exchanges") => attribution::load(),
         Some("wait") => variants::wait_and_exec(&arguments[1..]),
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
 fn compare() -> Result<()> {
     let _installed = Installed::copy()?;
     let _world = World::build()?;
+    relay::start()?;
     let mut table = Vec::new();
     for variant in Variant::ALL {
         match variant.missing() {
@@ -61,7 +63,7 @@ fn compare() -> Result<()> {
         }
     }
     for _ in 0..START_UPS {
-        for (variant, samples) in &mut table {
+        for (variant, samples) in table.iter_mut().filter(|(variant, _)| variant.has_start_up()) {
             samples.start_up.push(variant.start_up()?.as_secs_f64() * 1e3);
         }
     }

@@ -24,7 +24,7 @@ pub(crate) const DOWN: u8 = b'd';
 /// Octets of one read or write of bulk data.
 pub(crate) const CHUNK: usize = 256 * 1024;
 /// Threads that accept on one port; each serves its connection before the next.
-const ACCEPTORS: usize = 16;
+pub(crate) const ACCEPTORS: usize = 16;
 
 /// Serves until it is killed or the pipe from its parent closes.
 pub(crate) fn main() -> Result<()> {

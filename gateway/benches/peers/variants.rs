@@ -11,7 +11,7 @@ use crate::Result;
 use crate::figures::Load;
 use crate::installed::program;
 use crate::server::{BULK, SMALL};
-use crate::world::{self, SERVER};
+use crate::world::{self, MACHINE, SERVER};
 
 /// The user of rootless runs (nobody).
 const USER: u32 = 65_534;
@@ -21,6 +21,8 @@ const USER: u32 = 65_534;
 pub(crate) enum Variant {
     /// The command itself; the plain veth pair.
     Direct,
+    /// Through threads that copy.
+    Copied,
     /// As root.
     Jail,
     /// As an unprivileged user.
@@ -34,8 +36,9 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
-    pub(crate) const ALL: [Variant; 6] = [
+    pub(crate) const ALL: [Variant; 7] = [
         Variant::Direct,
+        Variant::Copied,
         Variant::Jail,
         Variant::Rootless,
         Variant::Pasta,
@@ -46,6 +49,7 @@ impl Variant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Variant::Direct => "direct",
+            Variant::Copied => "bare relay",
             Variant::Jail => "cijail-net",
             Variant::Rootless => "rootless",
             Variant::Pasta => "pasta",
@@ -57,7 +61,7 @@ impl Variant {
     /// Why it cannot take part.
     pub(crate) fn missing(self) -> Option<String> {
         let (program, remedy) = match self {
-            Variant::Direct | Variant::Jail => return None,
+            Variant::Direct | Variant::Copied | Variant::Jail => return None,
             Variant::Rootless => {
                 let works = self.command(&["true"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
                 let works = works.is_ok_and(|status| status.success());
@@ -70,6 +74,11 @@ impl Variant {
         let found = std::env::split_paths(&std::env::var_os("PATH")?)
             .any(|directory| directory.join(program).exists());
         (!found).then(|| format!("not installed: {remedy}"))
+    }
+
+    /// Whether something is started before the command.
+    pub(crate) fn has_start_up(self) -> bool {
+        self != Variant::Copied
     }
 
     pub(crate) fn carries_traffic(self) -> bool {
@@ -88,8 +97,12 @@ impl Variant {
     pub(crate) fn load(self) -> Result<Load> {
         let own = std::env::current_exe()?;
         let own = own.to_str().ok_or("the bench has an odd path")?;
-        let jailed = matches!(self, Variant::Jail | Variant::Rootless);
-        let mut running = self.start(&[own, "load", if jailed { "jailed" } else { "plain" }])?;
+        let server = if self == Variant::Copied { MACHINE } else { SERVER }.to_string();
+        let mut arguments = vec![own, "load", &server];
+        if matches!(self, Variant::Jail | Variant::Rootless) {
+            arguments.push("jailed");
+        }
+        let mut running = self.start(&arguments)?;
         let mut line = String::new();
         running.words.read_line(&mut line)?;
         let mut load: Load =
@@ -107,20 +120,20 @@ impl Variant {
         let stderr = if self == Variant::Pasta { Stdio::null() } else { Stdio::inherit() };
         let mut child =
             self.command(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
-        let gateway = (self != Variant::Direct).then_some(child.id());
+        let gateway = (!matches!(self, Variant::Direct | Variant::Copied)).then_some(child.id());
         let words = BufReader::new(child.stdout.take().ok_or("no pipe from the command")?);
         Ok(Running { pipe: child.stdin.take(), words, child, helper: None, gateway })
     }
 
     fn command(self, command: &[&str]) -> Command {
         let mut wrapper = match self {
-            Variant::Direct | Variant::Slirp => Command::new(command[0]),
+            Variant::Direct | Variant::Copied | Variant::Slirp => Command::new(command[0]),
             Variant::Jail | Variant::Rootless => Command::new(program()),
             Variant::Pasta => Command::new("pasta"),
             Variant::Bubblewrap => Command::new("bwrap"),
         };
         match self {
-            Variant::Direct | Variant::Slirp => return take(wrapper, &command[1..]),
+            Variant::Direct | Variant::Copied | Variant::Slirp => return take(wrapper, &command[1..]),
             Variant::Jail | Variant::Rootless => {
                 wrapper.args([
                     "run",

@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use crate::Result;
 
 /// The machine's address.
-const MACHINE: &str = "203.0.113.1";
+pub(crate) const MACHINE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// The default gateway, which nobody has: pasta stands in for it, so it cannot be the server.
 const NOBODY: &str = "203.0.113.254";
 /// The server's address.
