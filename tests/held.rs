@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use crate::jail::Jail;
 use crate::namespace;
 use crate::outcome::Outcome;
+use crate::rego::with_rules;
 use crate::suite::{Mode, Suite, both};
 use crate::world::{Fault, World};
 
@@ -16,6 +17,7 @@ pub(crate) fn add(suite: &mut Suite) {
         words_before_a_reset_arrive,
         who_hears_nothing_is_told_of_a_reset,
         broken_off_questions_are_told,
+        datagrams_wait_and_arrive,
         nobody_waits_for_long,
     );
 }
@@ -32,7 +34,9 @@ fn run(jail: &Jail<'_>, script: &str, silent: bool, until: &str) -> Outcome {
     }
     running.type_in(b"\n");
     running.wait_for(until);
-    kill(init, Signal::SIGCONT).unwrap();
+    if silent {
+        kill(init, Signal::SIGCONT).unwrap();
+    }
     let outcome = running.finish();
     outcome.assert_success();
     outcome
@@ -104,11 +108,37 @@ fn broken_off_questions_are_told(mode: Mode) {
          print('done', flush=True)\n"
     );
     let jail = Jail::new(&world, mode).allow("203.0.113.53:53");
-    for silent in [false, true] {
-        let outcome = run(&jail, &script, silent, "done");
-        assert_eq!(outcome.denied().len(), COUNT, "{outcome}");
+    // Rules that have to know who asks.
+    let asking = with_rules(&world, jail.clone(), "deny if endswith(input.process.exe, \"/python3\")\n");
+    for jail in [jail, asking] {
+        for silent in [false, true] {
+            let outcome = run(&jail, &script, silent, "done");
+            assert_eq!(outcome.denied().len(), COUNT, "{outcome}");
+        }
     }
     assert!(!world.wire().saw_bytes_of_any_case(b"evil"));
+}
+
+/// What a host answers at once is not lost while nobody has told yet whose the datagrams are.
+fn datagrams_wait_and_arrive(mode: Mode) {
+    const COUNT: usize = 50;
+    let world = World::new();
+    world.udp_echo("time.test", 123);
+    let script = format!(
+        "import socket, sys\n\
+         print('ready', flush=True)\n\
+         sys.stdin.readline()\n\
+         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+         s.settimeout(3)\n\
+         s.connect(('time.test', 123))\n\
+         for number in range({COUNT}): s.send(b'%d' % number)\n\
+         heard = {{int(s.recv(100)) for _ in range({COUNT})}}\n\
+         print('heard', len(heard), flush=True)\n"
+    );
+    let jail = Jail::new(&world, mode).allow("time.test:123/udp");
+    for silent in [false, true] {
+        run(&jail, &script, silent, &format!("heard {COUNT}\n"));
+    }
 }
 
 /// Where nobody can tell whose a connection is, that soon delays nothing.

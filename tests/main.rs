@@ -21,6 +21,7 @@ mod wait;
 mod world;
 
 mod bad_input;
+mod broken_off;
 mod clients;
 mod dns;
 mod endurance;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         keyboard::add,
         stderr::add,
         bad_input::add,
+        broken_off::add,
         modes::add,
         ipv6::add,
         proxy::add,

@@ -39,7 +39,7 @@ pub(crate) fn add(suite: &mut Suite) {
 const HEAD: &str = "package cijail\nimport rego.v1\n";
 
 /// A jail with a module of these rules.
-fn with_rules<'w>(world: &World, jail: Jail<'w>, rules: &str) -> Jail<'w> {
+pub(crate) fn with_rules<'w>(world: &World, jail: Jail<'w>, rules: &str) -> Jail<'w> {
     let path = world.files().shared().join("rules.rego");
     fs::write(&path, format!("{HEAD}{rules}")).unwrap();
     jail.option("--rego").option(path)
