@@ -1,5 +1,6 @@
 //! The tests run the program that users build. Cargo builds it for them with the features that the tests' own
 //! dependencies ask for as well, so each of these must be known not to matter.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
