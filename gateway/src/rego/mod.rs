@@ -11,6 +11,7 @@ mod iteration;
 mod kntrl;
 mod labels;
 mod looks;
+mod patterns;
 mod question;
 mod recursion;
 mod rules;

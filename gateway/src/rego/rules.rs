@@ -12,7 +12,7 @@ use regorus::{Engine, Value};
 use super::iteration::as_opa;
 use super::labels::Labels;
 use super::looks::looks_at_process;
-use super::{Input, addresses, functions, recursion};
+use super::{Input, addresses, functions, patterns, recursion};
 
 /// How long the rules may take for one input.
 const MOST: Duration = Duration::from_millis(250);
@@ -113,6 +113,7 @@ impl Rules {
             .map_err(|error| RegoError(format!("looking at the modules as JSON: {error}")))?;
         functions::are_whole(&modules).map_err(RegoError)?;
         recursion::is_absent(&modules).map_err(RegoError)?;
+        patterns::are_right(&modules).map_err(RegoError)?;
         engine.set_input(Value::new_object());
         // No rule has this path: the modules are made ready, and nothing is evaluated.
         if let Err(error) = engine.eval_rule(String::new())
