@@ -15,7 +15,7 @@ pub struct Answered {
     pub record: Option<DnsRecord>,
 }
 
-/// One question and its verdict. Texts are escaped already.
+/// One question and its verdict. Texts are escaped already, but for the detail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsRecord {
     /// The name that was asked for; absent if the message is malformed.

@@ -13,7 +13,7 @@ use crate::cache::Expires;
 use crate::judge::Judging;
 use crate::kind::Kind;
 use crate::question::QuestionName;
-use crate::record::{Answered, Outcome};
+use crate::record::{Answered, DnsRecord, Outcome};
 use crate::response::{FILTERED, NETWORK_ERROR, NO_REACHABLE_AUTHORITY, OTHER, Rcode};
 use crate::server::Dns;
 use crate::upstream::AskError;
@@ -178,6 +178,8 @@ impl Dns {
 
 impl Judging<'_> {
     fn fail(mut self, failure: &Failure) -> Answered {
+        // In the words of a library or of the resolver, which are for the log alone.
+        let mut cause = None;
         let code = match failure {
             Failure::Limit => {
                 self.deny_because(Reason::Limit);
@@ -186,7 +188,8 @@ impl Judging<'_> {
             Failure::Upstream(error) => {
                 if self.record.reason.is_none() {
                     self.record.reason = Some(Reason::UpstreamFailed);
-                    self.record.detail = Some(error.with_cause());
+                    self.record.detail = Some(error.to_string());
+                    cause = error.cause();
                 }
                 match error {
                     AskError::NoResolver(_) | AskError::Timeout => NO_REACHABLE_AUTHORITY,
@@ -201,6 +204,11 @@ impl Judging<'_> {
         if would_deny && let Some(record) = &mut answered.record {
             // It was let through, and failed by itself.
             record.verdict = Outcome::WouldDeny;
+        }
+        if let Some(cause) = cause
+            && let Some(DnsRecord { detail: Some(detail), .. }) = &mut answered.record
+        {
+            *detail = format!("{detail}: {cause}");
         }
         answered
     }

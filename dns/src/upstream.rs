@@ -46,13 +46,14 @@ pub(crate) enum AskError {
     Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
+/// Characters of a cause that are kept.
+const CAUSE: usize = 200;
+
 impl AskError {
-    /// In one line, for people.
-    pub(crate) fn with_cause(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(cause) => format!("{self}: {cause}"),
-            None => self.to_string(),
-        }
+    /// What led to it, which may be in somebody else's words, and is cut.
+    pub(crate) fn cause(&self) -> Option<String> {
+        let cause = std::error::Error::source(self)?;
+        Some(cause.to_string().chars().take(CAUSE).collect())
     }
 }
 

@@ -82,6 +82,11 @@ async fn garbage_from_upstream_is_a_failure() {
     let (message, record) = ask(&dns, "good.example.", RecordType::A).await;
     assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
     assert_eq!(record.reason, Some(Reason::UpstreamFailed));
+    // What others say goes to the log and not to the job.
+    let told = "could not ask the resolver";
+    assert_eq!(extended(&message).unwrap().1, format!("cijail-net: upstream-failed: {told}"));
+    let detail = record.detail.unwrap();
+    assert!(detail.starts_with(&format!("{told}: ")), "{detail}");
 }
 
 #[tokio::test]
