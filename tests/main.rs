@@ -45,6 +45,7 @@ mod other_jails;
 mod proof;
 mod proxy;
 mod reach;
+mod refused;
 mod rego;
 mod report;
 mod requests;
@@ -118,6 +119,7 @@ fn main() -> ExitCode {
         endurance::add,
         other_jails::add,
         reach::add,
+        refused::add,
         names::add,
         requests::add,
         frames::add,

@@ -3,6 +3,7 @@
 //! `CIJAIL_NET_TEST_FULL=1` takes the full numbers; without it each test is done within seconds.
 
 mod connections;
+mod floods;
 mod pauses;
 mod resolvers;
 mod runs;
@@ -16,7 +17,9 @@ use nix::unistd::Pid;
 use crate::suite::Suite;
 
 pub(crate) fn add(suite: &mut Suite) {
-    for add in [connections::add, pauses::add, resolvers::add, runs::add, shortage::add, upstreams::add] {
+    for add in
+        [connections::add, floods::add, pauses::add, resolvers::add, runs::add, shortage::add, upstreams::add]
+    {
         add(suite);
     }
 }

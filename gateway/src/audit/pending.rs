@@ -80,7 +80,7 @@ impl Pending {
                 event.verdict = Outcome::Deny;
             }
             event.reason.get_or_insert(reason);
-            event.detail = Some(detail);
+            event.detail.get_or_insert(detail);
         });
     }
 }

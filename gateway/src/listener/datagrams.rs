@@ -16,7 +16,7 @@ use crate::causes::chain;
 use crate::connection::Context;
 use crate::packet;
 use crate::rego::{Protocol, Question};
-use crate::relay::udp::{Flows, Pair, Sent, Way};
+use crate::relay::udp::{Flows, Pair, Sent};
 use crate::upstream::Destination;
 
 /// Handles what came on a socket for UDP.
@@ -118,24 +118,17 @@ impl Begun {
         let mut pending = Pending::new(&context.audit, event, Instant::now());
         let idle = context.policy.limits().udp_idle_timeout;
         let failure = match context.dialer.datagram_address(&way).await {
-            Ok(upstream) => {
-                let way = Way { pair, upstream, idle, raw, counters: pending.counters() };
-                // The other side's refusal reaches the job as what it was.
-                let refused = || {
-                    refuse(pair, raw);
-                    pending.failed(Reason::UpstreamFailed, "a datagram was refused".to_owned());
-                };
-                match flows.run(way, answer, refused).await {
-                    Ok(()) => return,
-                    Err(error) => (Reason::UpstreamFailed, error.to_string()),
-                }
-            }
+            Ok(upstream) => match flows.run(pair, upstream, raw, pending.counters(), idle, answer).await {
+                Ok(()) => return,
+                Err(error) => (Reason::UpstreamFailed, error.to_string()),
+            },
             Err(error) => {
                 flows.forget(pair);
                 answer.await;
                 (error.reason(), chain(&error))
             }
         };
+        // The other side's refusal reaches the job as what it was.
         refuse(pair, raw);
         pending.failed(failure.0, failure.1);
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 
 use etherparse::ether_type;
-use netns::net::{DropLog, DropRecord, is_gateway};
+use netns::net::{DropLog, DropRecord};
 use policy::Reason;
 use tokio::io::unix::AsyncFd;
 
@@ -55,8 +55,11 @@ impl Drops {
                 Ok(mut ready) => ready.try_io(|log| read(log.get_ref(), &mut self.tally)),
                 Err(error) => return error,
             };
-            if let Ok(Err(error)) = read {
-                return error;
+            match read {
+                Ok(Err(error)) => return error,
+                // A job that floods the gateway keeps nobody else from their turn.
+                Ok(Ok(())) => tokio::task::yield_now().await,
+                Err(_) => {}
             }
         }
     }
@@ -127,12 +130,11 @@ fn classify(packet: &[u8]) -> Option<Dropped> {
     (!dropped.is_link_noise() && !is_late(&dropped)).then_some(dropped)
 }
 
-/// Whether the job's kernel says that nobody waits for an answer of ours any more. The job itself cannot send such a
-/// packet, and it ends at the gateway's own address.
+/// Whether the job's kernel says that nobody waits for an answer any more, as where a client has closed its socket. The
+/// job itself cannot send such a packet.
 fn is_late(dropped: &Dropped) -> bool {
     let icmp = dropped.icmp.map(|icmp| (dropped.kind, icmp.kind, icmp.code));
-    let unreachable = matches!(icmp, Some((frame::Kind::Icmp, 3, 3) | (frame::Kind::Icmpv6, 1, 4)));
-    unreachable && dropped.destination.is_some_and(is_gateway)
+    matches!(icmp, Some((frame::Kind::Icmp, 3, 3) | (frame::Kind::Icmpv6, 1, 4)))
 }
 
 fn event(dropped: &Dropped) -> Event {

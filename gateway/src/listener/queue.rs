@@ -17,6 +17,8 @@ use crate::scratch::Scratch;
 const BREATHER: Duration = Duration::from_millis(20);
 /// What is read from one socket when the job has ended: more than the kernel lets wait there.
 const MOST_AT_THE_END: usize = 8192;
+/// Datagrams of a socket before others have their turn.
+const TURN: usize = 16;
 /// Octets in the largest datagram.
 pub(super) const MAX_DATAGRAM: usize = 65_535;
 
@@ -80,8 +82,12 @@ impl<H: OnDatagram> Datagrams<H> {
     async fn serve(&self) -> io::Result<()> {
         loop {
             let mut ready = self.socket.readable().await?;
-            // Nothing there any more: it is waited for again.
-            let _ = ready.try_io(|_| self.take());
+            // When there is none any more, the next one is waited for.
+            let taken = ready.try_io(|_| (0..TURN).try_for_each(|_| self.take()));
+            if taken.is_ok() {
+                // A job that floods the gateway keeps nobody else from their turn.
+                tokio::task::yield_now().await;
+            }
         }
     }
 

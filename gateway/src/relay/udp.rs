@@ -27,21 +27,6 @@ const MAX_WAITING: usize = 64;
 /// The job's address and whom it sends to.
 pub type Pair = (SocketAddr, SocketAddr);
 
-/// What it takes to relay a flow.
-#[derive(Debug)]
-pub struct Way<'a> {
-    /// Whose datagrams these are, and whom the answers seem to come from.
-    pub pair: Pair,
-    /// Where they go.
-    pub upstream: SocketAddr,
-    /// How long it may be silent.
-    pub idle: Duration,
-    /// Sends the answers.
-    pub raw: &'a RawSender,
-    /// What is carried is counted here.
-    pub counters: Arc<Counters>,
-}
-
 /// The flows of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Flows(Arc<Mutex<HashMap<Pair, Flow>>>);
@@ -60,8 +45,9 @@ enum Flow {
 struct Shared {
     counters: Arc<Counters>,
     last: Mutex<Instant>,
-    /// Upstream refused a datagram, as the kernel told whoever sent the next one.
-    refused: Notify,
+    /// What a sender was told, by which the flow ends.
+    failed: Mutex<Option<io::Error>>,
+    told: Notify,
 }
 
 /// What became of a datagram.
@@ -112,74 +98,70 @@ impl Flows {
         self.lock().remove(&pair);
     }
 
-    /// Relays a flow until it was idle; the job sees the answers come from the address that it sent to, once
-    /// `answer` is done. `refused` is called when upstream refuses a datagram; the flow goes on, as somebody may
-    /// listen there later.
+    /// Relays a flow to `upstream` until it was idle for `idle`; the job sees the answers come from
+    /// the address that it sent to, once `answer` is done.
     ///
     /// # Errors
-    /// No socket could be opened.
+    /// No socket could be opened, or the way is closed: upstream refused a datagram, or a host on the way, or this one.
     pub async fn run(
         &self,
-        way: Way<'_>,
+        pair: Pair,
+        upstream: SocketAddr,
+        raw: &RawSender,
+        counters: Arc<Counters>,
+        idle: Duration,
         answer: impl Future<Output = ()>,
-        refused: impl FnMut(),
     ) -> io::Result<()> {
-        let pair = way.pair;
-        let result = self.relay(way, answer, refused).await;
+        let result = self.relay(pair, upstream, raw, counters, idle, answer).await;
         self.forget(pair);
         result
     }
 
     async fn relay(
         &self,
-        way: Way<'_>,
+        pair: Pair,
+        upstream: SocketAddr,
+        raw: &RawSender,
+        counters: Arc<Counters>,
+        idle: Duration,
         answer: impl Future<Output = ()>,
-        mut refused: impl FnMut(),
     ) -> io::Result<()> {
-        let Way { pair, upstream, idle, raw, counters } = way;
-        let any: IpAddr =
-            if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = Arc::new(UdpSocket::bind((any, 0)).await?);
-        socket.connect(upstream).await?;
-        // Until the event loop has seen the socket writable, `try_send` sends nothing.
-        socket.writable().await?;
-        let shared = Arc::new(Shared { counters, last: Mutex::new(Instant::now()), refused: Notify::new() });
+        let socket = match connected(upstream).await {
+            Ok(socket) => Arc::new(socket),
+            Err(error) => {
+                answer.await;
+                return Err(error);
+            }
+        };
+        let shared = Arc::new(Shared {
+            counters,
+            last: Mutex::new(Instant::now()),
+            failed: Mutex::default(),
+            told: Notify::new(),
+        });
         self.open(pair, &socket, &shared);
         answer.await;
-        let (job, server) = pair;
+        let hand_on = || hand_on(&socket, &shared, raw, pair);
         loop {
             let ready = tokio::select! {
                 ready = tokio::time::timeout(idle, socket.ready(Interest::READABLE | Interest::ERROR)) => ready,
-                () = shared.refused.notified() => {
-                    refused();
-                    continue;
+                error = shared.failed() => {
+                    hand_on_all(hand_on);
+                    return Err(error);
                 }
             };
-            let Ok(ready) = ready else {
-                if shared.idle_since() >= idle {
-                    return Ok(());
-                }
-                continue;
+            let result = match ready {
+                Ok(Ok(ready)) if ready.is_error() => take_error(&socket),
+                Ok(ready) => ready.and_then(|_| hand_on()),
+                Err(_) if shared.idle_since() >= idle => return Ok(()),
+                Err(_) => Ok(()),
             };
-            let heard = if ready?.is_error() { take_error(&socket) } else { Ok(()) };
-            let received = heard.and_then(|()| {
-                DATAGRAM.with(|buffer| {
-                    let length = socket.try_recv(buffer)?;
-                    // The job's queue may be full, as anywhere on a network.
-                    let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
-                    Ok(length)
-                })
-            });
-            match received {
-                Ok(length) => {
-                    shared.counters.add_down(length);
-                    shared.touch();
+            match result {
+                Err(error) if !is_loss(&error) => {
+                    hand_on_all(hand_on);
+                    return Err(error);
                 }
-                Err(error) => match io::Error::kind(&error) {
-                    io::ErrorKind::WouldBlock => {}
-                    io::ErrorKind::ConnectionRefused => refused(),
-                    _ => return Err(error),
-                },
+                _ => {}
             }
         }
     }
@@ -204,37 +186,87 @@ impl Shared {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// Waits until a sender was told of an error, which the kernel tells once.
+    async fn failed(&self) -> io::Error {
+        loop {
+            self.told.notified().await;
+            if let Some(error) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return error;
+            }
+        }
+    }
+
     fn idle_since(&self) -> Duration {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 }
 
-/// Takes the error that the socket has, unless a sender was told of it; then another is waited for. Other errors than
-/// refusals are those of lost datagrams: the kernel cuts the next ones as small as the way needs them.
+async fn connected(upstream: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr =
+        if upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(upstream).await?;
+    // Until the event loop has seen the socket writable, `try_send` sends nothing.
+    socket.writable().await?;
+    Ok(socket)
+}
+
+/// Hands one answer on to the job.
+fn hand_on(socket: &UdpSocket, shared: &Shared, raw: &RawSender, (job, server): Pair) -> io::Result<()> {
+    let length = DATAGRAM.with(|buffer| {
+        let length = socket.try_recv(buffer)?;
+        // The job's queue may be full, as anywhere on a network.
+        let _ = raw.send(&packet::udp(server, job, &buffer[..length]), job);
+        Ok::<_, io::Error>(length)
+    })?;
+    shared.counters.add_down(length);
+    shared.touch();
+    Ok(())
+}
+
+/// What came before the end.
+fn hand_on_all(hand_on: impl Fn() -> io::Result<()>) {
+    for _ in 0..MAX_WAITING {
+        if hand_on().is_err() {
+            return;
+        }
+    }
+}
+
+/// The error that the socket has, unless a sender was told of it; then another is waited for.
 fn take_error(socket: &UdpSocket) -> io::Result<()> {
     let error = socket.take_error()?;
     // Readiness is cleared by what would block.
     let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-    match error {
-        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(error),
-        _ => Ok(()),
-    }
+    error.map_or(Ok(()), Err)
+}
+
+/// Whether an error means no more than that a datagram is lost, as anywhere on a network: a queue is full, or the way
+/// takes only smaller ones, and the kernel cuts the next ones. The numbers are those of Linux, on all architectures that
+/// this runs on.
+fn is_loss(error: &io::Error) -> bool {
+    const EMSGSIZE: i32 = 90;
+    const ENOBUFS: i32 = 105;
+    error.kind() == io::ErrorKind::WouldBlock || matches!(error.raw_os_error(), Some(EMSGSIZE | ENOBUFS))
 }
 
 fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
     shared.touch();
-    let sent = upstream.try_send(payload).or_else(|error| match error.kind() {
-        // A full queue loses datagrams, as anywhere on a network.
-        io::ErrorKind::WouldBlock => Err(error),
-        // Told of an earlier datagram; this one was not sent.
-        kind => {
-            if kind == io::ErrorKind::ConnectionRefused {
-                shared.refused.notify_one();
-            }
-            upstream.try_send(payload)
+    // The first error may be about an earlier datagram, and this one was not sent then.
+    let mut first = None;
+    let sent = upstream.try_send(payload).or_else(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return Err(error);
         }
+        first = Some(error);
+        upstream.try_send(payload)
     });
     if sent.is_ok() {
         shared.counters.add_up(payload.len());
+    }
+    let failed = sent.err().into_iter().chain(first).find(|error| !is_loss(error));
+    if let Some(error) = failed {
+        *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        shared.told.notify_one();
     }
 }
