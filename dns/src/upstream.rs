@@ -5,6 +5,7 @@
 //! target of a CNAME, so that only decided names are ever asked for.
 
 mod files;
+mod hosts;
 mod pool;
 
 use std::collections::VecDeque;
@@ -14,8 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
-use hickory_proto::rr::{Record, RecordType};
-use hickory_resolver::Hosts;
+use hickory_proto::rr::{RData, Record, RecordType};
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
 use policy::Resolver;
@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 
 pub use self::files::HostFiles;
 use self::files::Texts;
+use self::hosts::Hosts;
 use self::pool::{Pool, Roots, configure, host_roots, no_tls, plain, pool, tls};
 use crate::response::Rcode;
 
@@ -110,18 +111,17 @@ impl Upstream {
     /// What the host's file of names says, if it knows the name.
     async fn host_file(&self, query: &Query) -> Option<Reply> {
         let hosts = self.hosts.get_or_init(async || self.texts.hosts()).await;
-        let addresses = [RecordType::A, RecordType::AAAA];
-        if !addresses.contains(&query.query_type()) {
+        let kind = query.query_type();
+        if !matches!(kind, RecordType::A | RecordType::AAAA) {
             return None;
         }
         // A name with an address of one family only has none of the other: as with glibc, the
         // file answers for the name as a whole.
-        let of = |kind| hosts.lookup_static_host(&Query::query(query.name().clone(), kind));
-        let known = addresses.iter().any(|&kind| of(kind).is_some());
-        known.then(|| {
-            let answers = of(query.query_type()).map(|lookup| lookup.answers().to_vec());
-            Reply { rcode: Rcode::NoError, answers: answers.unwrap_or_default(), negative_ttl: u32::MAX }
-        })
+        let known = hosts.addresses(&query.name().to_ascii());
+        let record = |&address| Record::from_rdata(query.name().clone(), u32::MAX, RData::from(address));
+        let answers = known.iter().map(record).filter(|record| record.record_type() == kind).collect();
+        let reply = Reply { rcode: Rcode::NoError, answers, negative_ttl: u32::MAX };
+        (!known.is_empty()).then_some(reply)
     }
 
     fn connect(&self) -> Result<Pool, AskError> {

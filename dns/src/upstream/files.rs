@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use hickory_resolver::Hosts;
+use super::hosts::Hosts;
 
 /// Resolvers that glibc reads from a file (resolv.conf(5), MAXNS).
 const MAX_RESOLVERS: usize = 3;
@@ -44,10 +44,7 @@ pub(super) struct Texts {
 impl Texts {
     /// The names that need no question.
     pub(super) fn hosts(&self) -> Hosts {
-        let mut hosts = Hosts::default();
-        // Only text that is not UTF-8 fails, and there is none.
-        let _ = hosts.read_hosts_conf(self.hosts.as_bytes());
-        hosts
+        Hosts::read(&self.hosts)
     }
 
     /// The addresses in `nameserver` lines. Scoped link-local ones are left out, as the scope would
