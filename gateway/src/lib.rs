@@ -23,5 +23,6 @@ pub mod sensor;
 pub mod sniff;
 mod stderr;
 pub mod trust;
+mod turn;
 pub mod upstream;
 pub mod who;

@@ -8,6 +8,7 @@ use super::Connection;
 use super::judge::Judged;
 use crate::audit::{Kind, Outcome, hold};
 use crate::relay::{reset, write_all};
+use crate::turn::Turn;
 
 impl Connection<'_> {
     pub(super) async fn refuse(self, kind: Kind, judged: &Judged<'_>, why: &str) {
@@ -36,11 +37,11 @@ pub(super) async fn linger(stream: TcpStream) {
     const AT_MOST: Duration = Duration::from_millis(500);
     let _ = socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write);
     let drain = async {
-        let mut scratch = [0; 4096];
+        let (mut scratch, mut turn) = ([0; 4096], Turn::default());
         while stream.readable().await.is_ok() {
             match stream.try_read(&mut scratch) {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(octets) => turn.step(octets).await,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => break,
             }

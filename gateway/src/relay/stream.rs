@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::counters::Counters;
 use crate::scratch::Scratch;
+use crate::turn::Turn;
 
 /// Octets in one direction after which a stream is spliced: below, two descriptors for a pipe are
 /// not worth it.
@@ -213,11 +214,11 @@ async fn pump(
     direction: Direction<'_>,
     moved: &Moved,
 ) -> Result<(), Broken> {
-    let mut carried = 0;
+    let (mut carried, mut turn) = (0, Turn::default());
     loop {
         from.readable().await.map_err(|_| Broken::Sender)?;
         let step = SCRATCH_BUFFER.with(|scratch| carry(from, to, direction, scratch))?;
-        carried += match step {
+        let octets = match step {
             Step::Blocked => continue,
             Step::Carried(octets) => octets,
             Step::Left(rest) => {
@@ -228,6 +229,8 @@ async fn pump(
             Step::Ended => return end(to, moved),
         };
         moved.now();
+        turn.step(octets).await;
+        carried += octets;
         if carried >= BULK {
             // Without descriptors for a pipe the copy goes on, and asks again later.
             if let Ok(pipe) = Pipe::new() {

@@ -15,21 +15,30 @@ use super::Upload;
 use crate::counters::Counters;
 use crate::packet;
 use crate::scratch::Scratch;
+use crate::turn::Turn;
 
 /// Octets in the largest datagram.
 const MAX_DATAGRAM: usize = 65_535;
 /// An idle flow holds no buffer.
 static DATAGRAM: Scratch<MAX_DATAGRAM> = Scratch::new();
 
-/// Datagrams of a flow that may wait for its upstream address.
+/// Datagrams of a flow that may wait for its upstream address, and octets of all flows.
 const MAX_WAITING: usize = 64;
+const MAX_OCTETS: usize = 4 * 1024 * 1024;
 
 /// The job's address and whom it sends to.
 pub type Pair = (SocketAddr, SocketAddr);
 
 /// The flows of a run.
 #[derive(Debug, Clone, Default)]
-pub struct Flows(Arc<Mutex<HashMap<Pair, Flow>>>);
+pub struct Flows(Arc<Mutex<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    flows: HashMap<Pair, Flow>,
+    /// Octets that wait in them.
+    waiting: usize,
+}
 
 #[derive(Debug)]
 enum Flow {
@@ -62,25 +71,19 @@ pub enum Sent {
 impl Flows {
     /// Sends a datagram of a flow that exists.
     pub fn send(&self, pair: Pair, payload: &[u8]) -> Sent {
-        let mut flows = self.lock();
+        let mut table = self.lock();
+        let Table { flows, waiting } = &mut *table;
         match flows.get_mut(&pair) {
-            None => Sent::NoFlow,
-            Some(Flow::Opening(waiting, _)) => {
-                if waiting.len() < MAX_WAITING {
-                    waiting.push(payload.to_vec());
-                }
-                Sent::Relayed
-            }
-            Some(Flow::Open { upstream, shared }) => {
-                forward(upstream, shared, payload);
-                Sent::Relayed
-            }
+            None => return Sent::NoFlow,
+            Some(Flow::Opening(datagrams, _)) => keep(datagrams, waiting, payload),
+            Some(Flow::Open { upstream, shared }) => forward(upstream, shared, payload),
         }
+        Sent::Relayed
     }
 
     /// How many flows there are.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().flows.len()
     }
 
     /// Whether there is none.
@@ -90,12 +93,17 @@ impl Flows {
 
     /// Begins a flow with its first datagram; [`Flows::run`] or [`Flows::forget`] must follow.
     pub fn begin(&self, pair: Pair, payload: &[u8], upload: Upload) {
-        self.lock().insert(pair, Flow::Opening(vec![payload.to_vec()], upload));
+        let mut table = self.lock();
+        let mut datagrams = Vec::new();
+        keep(&mut datagrams, &mut table.waiting, payload);
+        table.flows.insert(pair, Flow::Opening(datagrams, upload));
     }
 
     /// Gives up a flow.
     pub fn forget(&self, pair: Pair) {
-        self.lock().remove(&pair);
+        let mut table = self.lock();
+        let flow = table.flows.remove(&pair);
+        table.no_longer_waiting(flow);
     }
 
     /// Relays a flow to `upstream` until it was idle for `idle`; the job sees the answers come from
@@ -142,6 +150,7 @@ impl Flows {
         self.open(pair, &socket, &shared);
         answer.await;
         let hand_on = || hand_on(&socket, &shared, raw, pair);
+        let mut turn = Turn::default();
         loop {
             let ready = tokio::select! {
                 ready = tokio::time::timeout(idle, socket.ready(Interest::READABLE | Interest::ERROR)) => ready,
@@ -161,23 +170,41 @@ impl Flows {
                     hand_on_all(hand_on);
                     return Err(error);
                 }
-                _ => {}
+                _ => turn.step(0).await,
             }
         }
     }
 
     fn open(&self, pair: Pair, socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
-        let mut flows = self.lock();
+        let mut table = self.lock();
         let open = Flow::Open { upstream: socket.clone(), shared: shared.clone() };
-        if let Some(Flow::Opening(waiting, _upload)) = flows.insert(pair, open) {
-            for payload in waiting {
+        let opening = table.flows.insert(pair, open);
+        if let Some((datagrams, _upload)) = table.no_longer_waiting(opening) {
+            for payload in datagrams {
                 forward(socket, shared, &payload);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Pair, Flow>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// What waited in a flow that is not in the table any more.
+    fn no_longer_waiting(&mut self, flow: Option<Flow>) -> Option<(Vec<Vec<u8>>, Upload)> {
+        let Some(Flow::Opening(datagrams, upload)) = flow else { return None };
+        self.waiting -= datagrams.iter().map(Vec::len).sum::<usize>();
+        Some((datagrams, upload))
+    }
+}
+
+/// Lets a datagram wait if there is room: a full queue loses datagrams, as anywhere on a network.
+fn keep(datagrams: &mut Vec<Vec<u8>>, waiting: &mut usize, payload: &[u8]) {
+    if datagrams.len() < MAX_WAITING && *waiting + payload.len() <= MAX_OCTETS {
+        *waiting += payload.len();
+        datagrams.push(payload.to_vec());
     }
 }
 
@@ -268,5 +295,30 @@ fn forward(upstream: &UdpSocket, shared: &Shared, payload: &[u8]) {
     if let Some(error) = failed {
         *shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         shared.told.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_and_comes_free() {
+        let flows = Flows::default();
+        let uploads = crate::relay::Uploads::default();
+        let pair = |port| (SocketAddr::from(([192, 0, 0, 2], port)), SocketAddr::from(([192, 0, 2, 1], 9)));
+        let waiting = || flows.lock().waiting;
+        for port in 0..200 {
+            flows.begin(pair(port), &[0; 60_000], uploads.begin());
+            for _ in 0..100 {
+                assert_eq!(flows.send(pair(port), &[0; 60_000]), Sent::Relayed);
+            }
+        }
+        assert!((MAX_OCTETS - 60_000..=MAX_OCTETS).contains(&waiting()), "{}", waiting());
+        (0..200).for_each(|port| flows.forget(pair(port)));
+        assert_eq!((flows.len(), waiting()), (0, 0));
+        flows.begin(pair(1), &[0; 10], uploads.begin());
+        (0..100).for_each(|_| assert_eq!(flows.send(pair(1), &[0; 10]), Sent::Relayed));
+        assert_eq!(waiting(), MAX_WAITING * 10);
     }
 }

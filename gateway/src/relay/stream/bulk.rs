@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::{Broken, Direction, Moved, end};
+use crate::turn::Turn;
 
 /// Octets of a batch.
 const BATCH: i32 = 256 * 1024;
@@ -34,7 +35,7 @@ pub(super) async fn splice(
     moved: &Moved,
     mut pipe: Pipe,
 ) -> Result<(), Broken> {
-    let mut pace = Pace::new(Instant::now());
+    let (mut pace, mut turn) = (Pace::new(Instant::now()), Turn::default());
     loop {
         readable(from, &mut pace).await.map_err(|_| Broken::Sender)?;
         let length = match from.try_io(Interest::READABLE, || pipe.fill(from)) {
@@ -56,6 +57,7 @@ pub(super) async fn splice(
         if pace.moved(length as u64, Instant::now()) && set_low_water(from, BATCH).is_err() {
             pace.unfilled(Instant::now());
         }
+        turn.step(length).await;
     }
 }
 
