@@ -30,7 +30,25 @@ pub(crate) fn add(suite: &mut Suite) {
         dead_resolver_fails_the_job_not_the_jail,
         encrypted_resolvers_are_denied,
         moved_name_is_followed,
+        asides_are_no_denials,
     );
+}
+
+/// What libc, Java and apt ask beside what is meant: nobody is asked, and the run has not failed.
+fn asides_are_no_denials(mode: Mode) {
+    let world = World::new();
+    world.site("good.test");
+    let script = "\
+dig +short SRV _http._tcp.good.test
+for kind in A AAAA; do dig +short \"$(hostname)\" $kind; done
+curl -sS --max-time 9 https://good.test/";
+    let jail = Jail::new(&world, mode).allow("good.test").option("--fail-on-blocked");
+    let outcome = jail.shell(script);
+    outcome.assert_success();
+    assert!(outcome.denied().is_empty(), "{outcome}");
+    assert!(!world.wire().saw_bytes_of_any_case(b"_http"));
+    jail.shell("dig +short SRV _secret._tcp.good.test").assert_code(122);
+    assert!(!world.wire().saw_bytes_of_any_case(b"_secret"));
 }
 
 fn allowed_name_resolves(mode: Mode) {

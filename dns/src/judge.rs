@@ -6,6 +6,7 @@ use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{RData, Record};
 use policy::{Denial, Name, Opinion, Reason, Request, Verdict, overrule};
 
+use crate::asides;
 use crate::kind::Kind;
 use crate::local;
 use crate::question::{Question, QuestionError, QuestionName};
@@ -67,6 +68,9 @@ impl Dns {
         }
         let local = match judging.question.name.clone() {
             QuestionName::Host(name) => self.judge_name(&name, judging),
+            QuestionName::Other(name) if self.is_service(&name, judging) => {
+                Some(self.aside(judging, "a service"))
+            }
             QuestionName::Other(_) => {
                 judging.deny_because(Reason::NotAllowed);
                 (!self.monitors()).then_some(Step::Refuse(Rcode::NxDomain, FILTERED))
@@ -112,8 +116,31 @@ impl Dns {
         {
             return Some(step);
         }
+        // What a rule denies by name is told.
+        if denial.rule.is_none()
+            && !self.monitors()
+            && let Some(what) = self.upstream.asides().of(name, |meant| self.resolves(meant))
+        {
+            return Some(self.aside(judging, what));
+        }
         judging.deny(&denial, &request);
         (!self.monitors()).then_some(Step::Refuse(Rcode::NxDomain, FILTERED))
+    }
+
+    fn is_service(&self, name: &str, judging: &Judging<'_>) -> bool {
+        judging.question.kind == Kind::SRV
+            && !self.monitors()
+            && asides::service_host(name).is_some_and(|host| self.resolves(&host))
+    }
+
+    fn resolves(&self, name: &Name) -> bool {
+        self.grants.has(name) || matches!(self.policy.judge(&Request::Resolve { name }), Verdict::Allow(_))
+    }
+
+    /// No such name, which is no denial.
+    fn aside(&self, judging: &mut Judging<'_>, what: &str) -> Step {
+        judging.record.detail = Some(format!("{what}, not asked for"));
+        Step::Records(Rcode::NxDomain, Vec::new())
     }
 
     fn reverse(&self, address: IpAddr, judging: &Judging<'_>) -> Option<Step> {

@@ -17,7 +17,7 @@ const ASKABLE: [(Kind, &str); 17] = [
     (Kind(15), "MX"),
     (Kind(16), "TXT"),
     (Kind::AAAA, "AAAA"),
-    (Kind(33), "SRV"),
+    (Kind::SRV, "SRV"),
     (Kind(35), "NAPTR"),
     (Kind(43), "DS"),
     (Kind(44), "SSHFP"),
@@ -37,6 +37,7 @@ impl Kind {
     pub(crate) const CNAME: Kind = Kind(5);
     pub(crate) const PTR: Kind = Kind(12);
     pub(crate) const AAAA: Kind = Kind(28);
+    pub(crate) const SRV: Kind = Kind(33);
     pub(crate) const HTTPS: Kind = Kind(65);
     pub(crate) const IXFR: Kind = Kind(251);
     pub(crate) const AXFR: Kind = Kind(252);

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod asides;
 mod cache;
 mod grants;
 mod judge;

@@ -11,7 +11,7 @@ mod pool;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
@@ -25,6 +25,7 @@ pub use self::files::HostFiles;
 use self::files::Texts;
 use self::hosts::Hosts;
 use self::pool::{Pool, Roots, configure, host_roots, no_tls, plain, pool, tls};
+use crate::asides::Asides;
 use crate::response::Rcode;
 
 /// Resolution as a whole; below the five seconds after which glibc asks again.
@@ -76,6 +77,7 @@ pub(crate) struct Upstream {
     in_flight: usize,
     main: OnceCell<Result<Pool, AskError>>,
     hosts: OnceCell<Hosts>,
+    asides: OnceLock<Asides>,
     servers: Mutex<VecDeque<(SocketAddr, Pool)>>,
 }
 
@@ -90,6 +92,7 @@ impl Upstream {
             in_flight,
             main: OnceCell::new(),
             hosts: OnceCell::new(),
+            asides: OnceLock::new(),
             servers: Mutex::default(),
         }
     }
@@ -106,6 +109,11 @@ impl Upstream {
             }
         };
         tokio::time::timeout(DEADLINE, ask(&pool, query)).await.unwrap_or(Err(AskError::Timeout))
+    }
+
+    /// Names that programs ask for by themselves, by the host's files.
+    pub(crate) fn asides(&self) -> &Asides {
+        self.asides.get_or_init(|| self.texts.asides())
     }
 
     /// What the host's file of names says, if it knows the name.

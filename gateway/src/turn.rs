@@ -4,7 +4,7 @@
 use tokio::task::yield_now;
 
 /// Octets of a turn.
-const MOST: usize = 1024 * 1024;
+const MOST: usize = 256 * 1024;
 /// What a step counts for at least, as it is a system call or two.
 const LEAST: usize = 16 * 1024;
 

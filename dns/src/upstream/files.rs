@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::hosts::Hosts;
+use crate::asides::Asides;
 
 /// Resolvers that glibc reads from a file (resolv.conf(5), MAXNS).
 const MAX_RESOLVERS: usize = 3;
@@ -17,20 +18,31 @@ pub struct HostFiles {
     pub resolv_conf: PathBuf,
     /// hosts(5); its names need no question.
     pub hosts: PathBuf,
+    /// The machine's name.
+    pub host_name: PathBuf,
     /// PEM files of roots to trust beside the host's, for resolvers over TLS and HTTPS.
     pub roots: Vec<PathBuf>,
 }
 
 impl Default for HostFiles {
     fn default() -> Self {
-        HostFiles { resolv_conf: "/etc/resolv.conf".into(), hosts: "/etc/hosts".into(), roots: Vec::new() }
+        HostFiles {
+            resolv_conf: "/etc/resolv.conf".into(),
+            hosts: "/etc/hosts".into(),
+            host_name: "/proc/sys/kernel/hostname".into(),
+            roots: Vec::new(),
+        }
     }
 }
 
 impl HostFiles {
-    /// Reads both files. One that cannot be read says nothing, as for the C library.
+    /// Reads the files but for the roots. One that cannot be read says nothing, as for the C library.
     pub(super) fn read(&self) -> Texts {
-        Texts { resolv_conf: read(&self.resolv_conf), hosts: read(&self.hosts) }
+        Texts {
+            resolv_conf: read(&self.resolv_conf),
+            hosts: read(&self.hosts),
+            host_name: read(&self.host_name),
+        }
     }
 }
 
@@ -39,12 +51,18 @@ impl HostFiles {
 pub(super) struct Texts {
     resolv_conf: String,
     hosts: String,
+    host_name: String,
 }
 
 impl Texts {
     /// The names that need no question.
     pub(super) fn hosts(&self) -> Hosts {
         Hosts::read(&self.hosts)
+    }
+
+    /// Names that programs ask for by themselves.
+    pub(super) fn asides(&self) -> Asides {
+        Asides::new(&self.host_name, &self.resolv_conf)
     }
 
     /// The addresses in `nameserver` lines. Scoped link-local ones are left out, as the scope would

@@ -149,6 +149,7 @@ pub(crate) fn serve(policy: Arc<Policy>) -> Dns {
     let files = HostFiles {
         resolv_conf: "/nonexistent/resolv.conf".into(),
         hosts: "/nonexistent/hosts".into(),
+        host_name: "/nonexistent/hostname".into(),
         roots: Vec::new(),
     };
     Dns::new(policy, vec![OWN.ip()], files)

@@ -154,10 +154,12 @@ fn with_files(directory: &str, resolv_conf: &[u8], hosts: &[u8]) -> Dns {
     let files = HostFiles {
         resolv_conf: directory.join("resolv.conf"),
         hosts: directory.join("hosts"),
+        host_name: directory.join("hostname"),
         roots: Vec::new(),
     };
     std::fs::write(&files.resolv_conf, resolv_conf).unwrap();
     std::fs::write(&files.hosts, hosts).unwrap();
+    std::fs::write(&files.host_name, "runner\n").unwrap();
     let mut builder = PolicyBuilder::new();
     builder.add_allow("*.example");
     Dns::new(builder.build().unwrap().into(), vec![OWN.ip()], files)
@@ -187,6 +189,28 @@ async fn files_in_another_encoding_are_read() {
     let (_, record) = ask(&dns, "other.example.", RecordType::A).await;
     let detail = record.detail.unwrap_or_default();
     assert!(!detail.contains("no resolver is configured"), "{detail}");
+}
+
+/// What programs ask by themselves does not exist, and is no denial; what only looks so is one.
+#[tokio::test]
+async fn asides_are_no_denials() {
+    let dns = with_files("asides", b"nameserver 127.0.0.1\nsearch corp.test\n", b"");
+    for (name, kind, verdict) in [
+        ("good.example.corp.test.", RecordType::A, Outcome::Allow),
+        ("runner.", RecordType::AAAA, Outcome::Allow),
+        ("runner.corp.test.", RecordType::A, Outcome::Allow),
+        ("_http._tcp.good.example.", RecordType::SRV, Outcome::Allow),
+        ("_http._tcp.good.example.", RecordType::TXT, Outcome::Deny),
+        ("_secret._tcp.good.example.", RecordType::SRV, Outcome::Deny),
+        ("_http._tcp.evil.test.", RecordType::SRV, Outcome::Deny),
+        ("secret.corp.test.", RecordType::A, Outcome::Deny),
+        ("secret.runner.", RecordType::A, Outcome::Deny),
+    ] {
+        let (message, record) = ask(&dns, name, kind).await;
+        assert_eq!(message.metadata.response_code, ResponseCode::NXDomain, "{name}");
+        assert_eq!(record.verdict, verdict, "{name} {kind}");
+        assert_eq!(record.reason.is_some(), verdict == Outcome::Deny, "{name} {kind}");
+    }
 }
 
 #[tokio::test]
