@@ -21,6 +21,7 @@ pub(crate) fn add(suite: &mut Suite) {
         refused_upstream,
         loopback_of_the_host,
         name_of_the_destination_by_hand,
+        greeting_comes_once,
     );
 }
 
@@ -167,4 +168,28 @@ fn name_of_the_destination_by_hand(mode: Mode) {
     let outcome = Jail::new(&world, mode).allow("good.test").run(forged);
     world.assert_attacker_saw_nothing();
     assert!(site.paths() == ["/secret"] || outcome.code() != 0 || outcome.says("403"), "{outcome}");
+}
+
+/// A host that speaks first, and then hears what looks like HTTP and is none: where that passes, it does so on the same
+/// connection.
+fn greeting_comes_once(mode: Mode) {
+    let world = World::new();
+    let (heard, address) = world.tcp_echo("good.test", 4222, b"INFO {}\r\n");
+    let script = format!(
+        "import socket\n\
+         s = socket.create_connection(('{address}', 4222), 9)\n\
+         said = s.recv(100)\n\
+         s.sendall(b'CONNECT {{}}\\r\\nPING\\r\\n')\n\
+         while not said.endswith(b'PING\\r\\n'): said += s.recv(100)\n\
+         print(said.decode().split())\n"
+    );
+    let by_address = Jail::new(&world, mode).allow(&format!("{address}:4222"));
+    let monitoring = Jail::new(&world, mode).option("--mode").option("monitor");
+    for (connections, jail) in [(1, by_address), (2, monitoring)] {
+        let outcome = jail.python(&script);
+        outcome.assert_success().assert_stdout("['INFO', '{}', 'CONNECT', '{}', 'PING']\n");
+        assert_eq!(heard.connections(), connections, "{outcome}");
+        let up: u64 = outcome.events.iter().filter_map(|event| event.bytes_up).sum();
+        assert_eq!(up, b"CONNECT {}\r\nPING\r\n".len() as u64, "{outcome}");
+    }
 }

@@ -21,12 +21,12 @@ impl Asides {
     /// From the machine's name and its resolv.conf.
     pub(crate) fn new(host_name: &str, resolv_conf: &str) -> Asides {
         let host_name = host_name.trim().to_ascii_lowercase();
-        let lists = resolv_conf.lines().filter_map(|line| {
+        let mut lists = resolv_conf.lines().filter_map(|line| {
             let mut words = line.split_whitespace();
             matches!(words.next(), Some("search" | "domain")).then_some(words)
         });
         // The last line counts. Without any it is the domain of the machine's name.
-        let mut search: Vec<String> = match lists.last() {
+        let mut search: Vec<String> = match lists.next_back() {
             Some(words) => words.map(|word| word.trim_end_matches('.').to_ascii_lowercase()).collect(),
             None => host_name.split_once('.').map(|(_, domain)| domain.to_owned()).into_iter().collect(),
         };

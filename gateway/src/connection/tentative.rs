@@ -1,12 +1,14 @@
 //! Connections that do not tell at once what they speak: a server that speaks first, a short first message.
 
+use policy::Reason;
 use tokio::net::TcpStream;
 
 use super::judge::Judged;
 use super::sniffing::{Sniffed, sniff};
-use super::{CUT, Connection, TENTATIVE, cut_head};
+use super::{CUT, Connection, TENTATIVE, cut_head, denial};
 use crate::audit::Kind;
 use crate::counters::Counters;
+use crate::rego::Protocol as Asked;
 use crate::relay::{Ended, relay, reset, send_all};
 use crate::sniff::Protocol;
 
@@ -45,19 +47,51 @@ impl Connection<'_> {
         if silent && !matches!(instead, Sniffed::Quiet(_) | Sniffed::Broken) {
             report.withdraw();
         }
+        let instead = match instead {
+            // On another connection upstream would say anew what it has said.
+            instead if counters.down() > 0 => return self.go_on(upstream, instead, counters.up()).await,
+            instead => instead,
+        };
         // An orderly end could complete for some servers what was sent so far.
         reset(&upstream);
         drop(upstream);
         match instead {
-            Sniffed::Protocol(protocol, all) if counters.down() == 0 => {
-                self.speak(protocol, judged, all).await
-            }
-            Sniffed::Protocol(_, all) => self.malformed("TLS or HTTP after the server spoke", all).await,
+            Sniffed::Protocol(protocol, all) => self.speak(protocol, judged, all).await,
             Sniffed::Malformed(why, all) => self.malformed(why, all).await,
             Sniffed::Limit(why, all) => self.too_much(why, all).await,
             Sniffed::Ended(all) => self.malformed(CUT, all).await,
             Sniffed::Quiet(_) | Sniffed::Broken => reset(&self.stream),
         }
+    }
+
+    /// The job goes on with what is no opaque stream, after upstream has spoken: it passes on the same connection,
+    /// which has had so many octets of it, or not at all.
+    async fn go_on(self, upstream: TcpStream, instead: Sniffed, sent: u64) {
+        let (reason, why, all) = match instead {
+            Sniffed::Protocol(_, all) => (Reason::Malformed, "TLS or HTTP after the server spoke", all),
+            Sniffed::Malformed(why, all) => (Reason::Malformed, why, all),
+            Sniffed::Limit(why, all) => (Reason::Limit, why, all),
+            Sniffed::Ended(all) => (Reason::Malformed, CUT, all),
+            Sniffed::Quiet(_) | Sniffed::Broken => {
+                reset(&upstream);
+                return reset(&self.stream);
+            }
+        };
+        let mut judged = self.advised(self.target().malformed(&self.context.policy), Asked::Tcp).await;
+        if let Err(denied) = &mut judged.verdict {
+            denied.reason = reason;
+        }
+        let mut report = self.report(Kind::Tcp, &judged);
+        report.detail(why);
+        if !report.passes() {
+            reset(&upstream);
+            let last_words = denial::last_words(Kind::Tcp, &all, &report);
+            drop(report);
+            return self.close_with(&last_words).await;
+        }
+        let rest = usize::try_from(sent).ok().and_then(|sent| all.get(sent..)).unwrap_or_default();
+        let opened = send_all(&upstream, rest, &report.counters()).await.is_ok();
+        self.splice(&upstream, &report, opened).await;
     }
 
     /// Sends on what cannot be a complete head, until it is clear that there is none, and says whether upstream
