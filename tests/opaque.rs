@@ -22,6 +22,7 @@ pub(crate) fn add(suite: &mut Suite) {
         loopback_of_the_host,
         name_of_the_destination_by_hand,
         greeting_comes_once,
+        rule_for_an_address_is_for_no_other,
     );
 }
 
@@ -192,4 +193,29 @@ fn greeting_comes_once(mode: Mode) {
         let up: u64 = outcome.events.iter().filter_map(|event| event.bytes_up).sum();
         assert_eq!(up, b"CONNECT {}\r\nPING\r\n".len() as u64, "{outcome}");
     }
+}
+
+/// A rule for an address lets pass what looks like HTTP and is none, but not to another address of the same name, to which
+/// the connection went as that one was dead.
+fn rule_for_an_address_is_for_no_other(mode: Mode) {
+    let world = World::new();
+    let (heard, _) = world.tcp_echo("spare.test", 4222, b"INFO {}\r\n");
+    let (dead, _) = world.new_addresses();
+    world.zone().address("good.test", dead).address("good.test", world.zone().v6_of("spare.test"));
+    let script = format!(
+        "import socket\n\
+         socket.getaddrinfo('good.test', 4222)\n\
+         s = socket.create_connection(('{dead}', 4222), 9)\n\
+         s.settimeout(3)\n\
+         print(s.recv(100))\n\
+         try:\n\
+         \x20   s.sendall(b'CONNECT secret\\r\\n')\n\
+         \x20   while s.recv(100): pass\n\
+         except OSError: pass\n"
+    );
+    let jail = Jail::new(&world, mode).allow("good.test:4222").allow(&format!("{dead}:4222"));
+    let outcome = jail.python(&script);
+    outcome.assert_success().assert_stdout("b'INFO {}\\r\\n'\n");
+    assert_eq!(heard.connections(), 1, "{outcome}");
+    assert!(!world.wire().saw_bytes(b"secret"), "{outcome}");
 }

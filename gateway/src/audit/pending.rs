@@ -79,8 +79,13 @@ impl Pending {
             if reason != Reason::UpstreamFailed && event.verdict == Outcome::Allow {
                 event.verdict = Outcome::Deny;
             }
-            event.reason.get_or_insert(reason);
-            event.detail.get_or_insert(detail);
+            // What stands behind an earlier reason stays; without one it is about this.
+            if event.reason.is_none() {
+                event.reason = Some(reason);
+                event.detail = Some(detail);
+            } else {
+                event.detail.get_or_insert(detail);
+            }
         });
     }
 }

@@ -29,6 +29,7 @@ use crate::upstream::Destination;
 use judge::{Judged, Target};
 use report::Report;
 use sniffing::{Patience, Sniffed, sniff};
+use tentative::Open;
 
 pub use context::Context;
 pub use http::Budgets;
@@ -122,7 +123,7 @@ impl Connection<'_> {
         };
         match sniff(&self.stream, received, policy.limits(), patience).await {
             Sniffed::Quiet(received) if opaque => self.tentative(judged, received).await,
-            Sniffed::Ended(received) if cut_head(&received) => self.malformed(CUT, received).await,
+            Sniffed::Ended(received) if cut_head(&received) => self.malformed(CUT, received, None).await,
             Sniffed::Ended(received) if opaque => self.pass(Kind::Tcp, judged, received, None).await,
             // A connection that was only tried needs no word if it could have been used.
             Sniffed::Ended(received) if received.is_empty() && named => {}
@@ -130,8 +131,8 @@ impl Connection<'_> {
                 self.refuse(Kind::Tcp, &judged, "nothing that tells a protocol was sent").await;
             }
             Sniffed::Protocol(protocol, received) => self.speak(protocol, judged, received).await,
-            Sniffed::Malformed(why, received) => self.malformed(why, received).await,
-            Sniffed::Limit(why, received) => self.too_much(why, received).await,
+            Sniffed::Malformed(why, received) => self.malformed(why, received, None).await,
+            Sniffed::Limit(why, received) => self.too_much(why, received, None).await,
             // As with one that was only tried.
             Sniffed::Broken if opaque || named => {}
             Sniffed::Broken => self.refuse(Kind::Tcp, &judged, "reset before anything was said").await,
@@ -148,18 +149,18 @@ impl Connection<'_> {
         self.context.advised(judged, self.origin.as_ref(), sent, question).await
     }
 
-    async fn malformed(self, why: &'static str, received: Vec<u8>) {
+    async fn malformed(self, why: &'static str, received: Vec<u8>, open: Option<Open>) {
         let judged = self.advised(self.target().malformed(&self.context.policy), Protocol::Tcp).await;
-        self.pass(Kind::Tcp, judged, received, Some(why)).await;
+        self.pass_on(Kind::Tcp, judged, received, Some(why), open).await;
     }
 
-    async fn too_much(self, why: &'static str, received: Vec<u8>) {
+    async fn too_much(self, why: &'static str, received: Vec<u8>, open: Option<Open>) {
         let judged = self.target().malformed(&self.context.policy);
         let mut judged = self.advised(judged, Protocol::Tcp).await;
         if let Err(denied) = &mut judged.verdict {
             denied.reason = Reason::Limit;
         }
-        self.pass(Kind::Tcp, judged, received, Some(why)).await;
+        self.pass_on(Kind::Tcp, judged, received, Some(why), open).await;
     }
 
     /// Judges what the job speaks; `opaque` is what was judged of bytes that are neither TLS nor HTTP.
@@ -203,6 +204,18 @@ impl Connection<'_> {
 
     /// Relays what was received and everything after it, if the verdict lets it.
     async fn pass(self, kind: Kind, judged: Judged<'_>, received: Vec<u8>, detail: Option<&str>) {
+        self.pass_on(kind, judged, received, detail, None).await;
+    }
+
+    /// The same over the connection that is open, if there is one and it goes where the verdict says.
+    async fn pass_on(
+        self,
+        kind: Kind,
+        judged: Judged<'_>,
+        received: Vec<u8>,
+        detail: Option<&str>,
+        open: Option<Open>,
+    ) {
         let judged = self.counted(judged);
         let mut report = self.report(kind, &judged);
         if let Some(detail) = detail {
@@ -215,17 +228,22 @@ impl Connection<'_> {
             return;
         }
         let destination = self.way_through(&judged);
-        let upstream = match self.context.dialer.dial(&destination).await {
-            Ok(upstream) => upstream,
-            Err(error) => {
-                report.failed(error.reason(), &error);
-                drop(report);
-                self.close_with(&[]).await;
-                return;
-            }
+        let everything_passes = self.context.policy.mode() == Mode::Monitor;
+        let (upstream, sent) = match open.and_then(|open| open.towards(&destination, everything_passes)) {
+            Some(open) => open,
+            None => match self.context.dialer.dial(&destination).await {
+                Ok(upstream) => (upstream, 0),
+                Err(error) => {
+                    report.failed(error.reason(), &error);
+                    drop(report);
+                    self.close_with(&[]).await;
+                    return;
+                }
+            },
         };
+        let rest = received.get(sent..).unwrap_or_default();
         // A host that hangs up at once may have said why.
-        let opened = send_all(&upstream, &received, &report.counters()).await.is_ok();
+        let opened = send_all(&upstream, rest, &report.counters()).await.is_ok();
         drop(received);
         self.splice(&upstream, &report, opened).await;
     }

@@ -1,22 +1,46 @@
 //! Connections that do not tell at once what they speak: a server that speaks first, a short first message.
 
-use policy::Reason;
 use tokio::net::TcpStream;
 
 use super::judge::Judged;
 use super::sniffing::{Sniffed, sniff};
-use super::{CUT, Connection, TENTATIVE, cut_head, denial};
+use super::{CUT, Connection, TENTATIVE, cut_head};
 use crate::audit::Kind;
 use crate::counters::Counters;
-use crate::rego::Protocol as Asked;
-use crate::relay::{Ended, relay, reset, send_all};
+use crate::relay::{Ended, no_reset, relay, reset, send_all};
 use crate::sniff::Protocol;
+use crate::upstream::Destination;
+
+/// A connection on which upstream has spoken, which is to be reset if it is not taken.
+pub(super) struct Open {
+    upstream: TcpStream,
+    /// Where it was to go.
+    way: Destination,
+    /// Octets of the job's that it has had.
+    sent: u64,
+}
+
+impl Open {
+    /// What is left of it for what may go to this destination. A name leads to one of many addresses, and a rule for an
+    /// address to no other.
+    pub(super) fn towards(self, destination: &Destination, anywhere: bool) -> Option<(TcpStream, usize)> {
+        let is_there = match destination {
+            Destination::Address(address) => self.upstream.peer_addr().is_ok_and(|peer| peer == *address),
+            Destination::Name { .. } => false,
+        };
+        let is_meant = anywhere || is_there || self.way == *destination;
+        is_meant.then(|| {
+            no_reset(&self.upstream);
+            (self.upstream, usize::try_from(self.sent).unwrap_or(usize::MAX))
+        })
+    }
+}
 
 impl Connection<'_> {
     /// Opaque bytes may pass, and what the job sent so far could still become TLS or HTTP. It goes
     /// on its way: a head that is not complete makes no server act. What completes it is held back
-    /// and judged, and then said anew on another connection. What upstream says meanwhile is
-    /// the job's to hear, and decides nothing.
+    /// and judged, and then said anew on another connection, unless upstream has spoken on this one, which then goes
+    /// on if it leads where the verdict says. What upstream says meanwhile is the job's to hear, and decides nothing.
     pub(super) async fn tentative(mut self, judged: Judged<'_>, received: Vec<u8>) {
         let judged = self.counted(judged);
         let mut report = self.report(Kind::Tcp, &judged);
@@ -25,7 +49,8 @@ impl Connection<'_> {
             self.close_with(&[]).await;
             return;
         }
-        let upstream = match self.context.dialer.dial(&self.way_through(&judged)).await {
+        let way = self.way_through(&judged);
+        let upstream = match self.context.dialer.dial(&way).await {
             Ok(upstream) => upstream,
             Err(error) => {
                 report.failed(error.reason(), &error);
@@ -47,51 +72,21 @@ impl Connection<'_> {
         if silent && !matches!(instead, Sniffed::Quiet(_) | Sniffed::Broken) {
             report.withdraw();
         }
-        let instead = match instead {
-            // On another connection upstream would say anew what it has said.
-            instead if counters.down() > 0 => return self.go_on(upstream, instead, counters.up()).await,
-            instead => instead,
-        };
         // An orderly end could complete for some servers what was sent so far.
         reset(&upstream);
-        drop(upstream);
+        // On another connection upstream would say anew what it has said.
+        let open = Open { upstream, way, sent: counters.up() };
+        let open = (counters.down() > 0).then_some(open);
         match instead {
-            Sniffed::Protocol(protocol, all) => self.speak(protocol, judged, all).await,
-            Sniffed::Malformed(why, all) => self.malformed(why, all).await,
-            Sniffed::Limit(why, all) => self.too_much(why, all).await,
-            Sniffed::Ended(all) => self.malformed(CUT, all).await,
+            Sniffed::Protocol(protocol, all) if open.is_none() => self.speak(protocol, judged, all).await,
+            Sniffed::Protocol(_, all) => {
+                self.malformed("TLS or HTTP after the server spoke", all, open).await
+            }
+            Sniffed::Malformed(why, all) => self.malformed(why, all, open).await,
+            Sniffed::Limit(why, all) => self.too_much(why, all, open).await,
+            Sniffed::Ended(all) => self.malformed(CUT, all, open).await,
             Sniffed::Quiet(_) | Sniffed::Broken => reset(&self.stream),
         }
-    }
-
-    /// The job goes on with what is no opaque stream, after upstream has spoken: it passes on the same connection,
-    /// which has had so many octets of it, or not at all.
-    async fn go_on(self, upstream: TcpStream, instead: Sniffed, sent: u64) {
-        let (reason, why, all) = match instead {
-            Sniffed::Protocol(_, all) => (Reason::Malformed, "TLS or HTTP after the server spoke", all),
-            Sniffed::Malformed(why, all) => (Reason::Malformed, why, all),
-            Sniffed::Limit(why, all) => (Reason::Limit, why, all),
-            Sniffed::Ended(all) => (Reason::Malformed, CUT, all),
-            Sniffed::Quiet(_) | Sniffed::Broken => {
-                reset(&upstream);
-                return reset(&self.stream);
-            }
-        };
-        let mut judged = self.advised(self.target().malformed(&self.context.policy), Asked::Tcp).await;
-        if let Err(denied) = &mut judged.verdict {
-            denied.reason = reason;
-        }
-        let mut report = self.report(Kind::Tcp, &judged);
-        report.detail(why);
-        if !report.passes() {
-            reset(&upstream);
-            let last_words = denial::last_words(Kind::Tcp, &all, &report);
-            drop(report);
-            return self.close_with(&last_words).await;
-        }
-        let rest = usize::try_from(sent).ok().and_then(|sent| all.get(sent..)).unwrap_or_default();
-        let opened = send_all(&upstream, rest, &report.counters()).await.is_ok();
-        self.splice(&upstream, &report, opened).await;
     }
 
     /// Sends on what cannot be a complete head, until it is clear that there is none, and says whether upstream

@@ -4,6 +4,6 @@ mod stream;
 pub mod udp;
 mod uploads;
 
-pub use stream::{Ended, relay, reset};
+pub use stream::{Ended, no_reset, relay, reset};
 pub(crate) use stream::{send_all, write_all};
 pub use uploads::{Upload, Uploads};

@@ -104,6 +104,12 @@ pub fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
+/// Takes [`reset`] back.
+pub fn no_reset(stream: &TcpStream) {
+    // As above.
+    let _ = SockRef::from(stream).set_linger(None);
+}
+
 /// When something last moved, in milliseconds since the relay began, and whether upstream takes nothing any more.
 struct Moved {
     start: Instant,
