@@ -1,10 +1,12 @@
 //! Events are complete: whatever happened has one, with the octets that it took, and nothing else has.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode as FileMode;
 
 use crate::enter;
@@ -28,6 +30,7 @@ pub(crate) fn add(suite: &mut Suite) {
         resets_are_told,
         questions_that_nobody_waits_for,
         slow_log_loses_nothing,
+        nobody_waits_for_the_log,
     );
 }
 
@@ -270,11 +273,7 @@ os._exit(0)
 fn slow_log_loses_nothing(mode: Mode) {
     const EVENTS: usize = 50_000;
     let world = World::new();
-    let log = world.files().shared().join("log.fifo");
-    nix::unistd::mkfifo(&log, FileMode::from_bits_truncate(0o600)).unwrap();
-    if mode == Mode::Rootless {
-        give_away(&log).unwrap();
-    }
+    let log = fifo(&world, mode);
     let (done, ended) = mpsc::channel::<()>();
     let path = log.clone();
     let reader = std::thread::spawn(move || {
@@ -283,22 +282,7 @@ fn slow_log_loses_nothing(mode: Mode) {
         let _ = ended.recv();
         BufReader::new(log).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
     });
-    let script = format!(
-        "import selectors, socket, struct\n\
-         server = next(l.split()[1] for l in open('/etc/resolv.conf') if l.startswith('nameserver'))\n\
-         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
-         s.connect((server, 53))\n\
-         s.settimeout(30)\n\
-         sent = heard = 0\n\
-         while heard < {EVENTS}:\n\
-         \x20   while sent < {EVENTS} and sent - heard < 100:\n\
-         \x20       label = b'n%d' % sent\n\
-         \x20       s.send(struct.pack('>6H', sent % 65536, 256, 1, 0, 0, 0) + bytes([len(label)]) + label + b'\\x04evil\\x04test\\0' + struct.pack('>2H', 1, 1))\n\
-         \x20       sent += 1\n\
-         \x20   s.recv(1000)\n\
-         \x20   heard += 1\n\
-         print('said all', flush=True)\n"
-    );
+    let script = questions(EVENTS);
     let jail = Jail::new(&world, mode).allow("good.test").without_log_file().within(Duration::from_secs(150));
     let jail = jail.option("--log-format").option("json").option("--log-file").option(&log).option("--quiet");
     let running = jail.start(["/usr/bin/python3", "-c", &script]);
@@ -312,4 +296,58 @@ fn slow_log_loses_nothing(mode: Mode) {
     names.dedup();
     assert_eq!((events.len(), names.len()), (EVENTS, EVENTS));
     world.assert_attacker_saw_nothing();
+}
+
+/// A job that is denied so many names, says so and ends.
+fn questions(count: usize) -> String {
+    format!(
+        "import socket, struct\n\
+         server = next(l.split()[1] for l in open('/etc/resolv.conf') if l.startswith('nameserver'))\n\
+         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+         s.connect((server, 53))\n\
+         s.settimeout(30)\n\
+         sent = heard = 0\n\
+         while heard < {count}:\n\
+         \x20   while sent < {count} and sent - heard < 100:\n\
+         \x20       label = b'n%d' % sent\n\
+         \x20       s.send(struct.pack('>6H', sent % 65536, 256, 1, 0, 0, 0) + bytes([len(label)]) + label + b'\\x04evil\\x04test\\0' + struct.pack('>2H', 1, 1))\n\
+         \x20       sent += 1\n\
+         \x20   s.recv(1000)\n\
+         \x20   heard += 1\n\
+         print('said all', flush=True)\n"
+    )
+}
+
+/// The log goes on taking lines for much longer than anybody who sends a signal would wait.
+fn nobody_waits_for_the_log(mode: Mode) {
+    let world = World::new();
+    let log = fifo(&world, mode);
+    let path = log.clone();
+    let reader = std::thread::spawn(move || {
+        let (mut log, mut part) = (File::open(path).unwrap(), [0; 4096]);
+        while log.read(&mut part).unwrap() > 0 {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    });
+    let jail = Jail::new(&world, mode).allow("good.test").without_log_file().option("--quiet");
+    let jail = jail.option("--log-format").option("json").option("--log-file").option(&log);
+    let running = jail.start(["/usr/bin/python3", "-c", &questions(3000)]);
+    running.wait_for("said all");
+    std::thread::sleep(Duration::from_secs(1));
+    let before = Instant::now();
+    running.signal(Signal::SIGTERM);
+    let outcome = running.finish();
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    outcome.assert_code(125);
+    assert!(outcome.stderr.contains("interrupted while the log was written"), "{outcome}");
+    reader.join().unwrap();
+}
+
+fn fifo(world: &World, mode: Mode) -> PathBuf {
+    let path = world.files().shared().join("log.fifo");
+    nix::unistd::mkfifo(&path, FileMode::from_bits_truncate(0o600)).unwrap();
+    if mode == Mode::Rootless {
+        give_away(&path).unwrap();
+    }
+    path
 }

@@ -23,6 +23,7 @@ pub(crate) fn add(suite: &mut Suite) {
         name_of_the_destination_by_hand,
         greeting_comes_once,
         rule_for_an_address_is_for_no_other,
+        names_of_the_hosts_file,
     );
 }
 
@@ -218,4 +219,28 @@ fn rule_for_an_address_is_for_no_other(mode: Mode) {
     outcome.assert_success().assert_stdout("b'INFO {}\\r\\n'\n");
     assert_eq!(heard.connections(), 1, "{outcome}");
     assert!(!world.wire().saw_bytes(b"secret"), "{outcome}");
+}
+
+/// CI services write their service's name there, and the C library asks nobody then.
+fn names_of_the_hosts_file(mode: Mode) {
+    let world = World::new();
+    let (heard, address) = world.tcp_echo("elsewhere.test", 5432, b"");
+    world.files().add_hosts(&format!("{address} db other\n198.51.100.66 evil"));
+    let talk = |name: &str| {
+        format!(
+            "import socket\ns = socket.create_connection(('{name}', 5432), 3)\ns.sendall(b'hi')\nprint(s.recv(9))\n"
+        )
+    };
+    let jail = Jail::new(&world, mode).allow("db:5432");
+    jail.python(&talk("db")).assert_success().assert_stdout("b'hi'\n").assert_allowed("tcp", "db");
+    for name in ["evil", "elsewhere.test"] {
+        jail.python(&talk(name)).assert_failure().assert_faster_than(AT_ONCE);
+    }
+    Jail::new(&world, mode)
+        .allow("other:5433")
+        .python(&talk("db"))
+        .assert_failure()
+        .assert_faster_than(AT_ONCE);
+    assert_eq!(heard.connections(), 1);
+    world.assert_attacker_saw_nothing();
 }

@@ -154,7 +154,7 @@ impl Dns {
         }
     }
 
-    fn refusal(&self, host: Option<&Name>, address: IpAddr) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, host: Option<&Name>, address: IpAddr) -> Option<Refusal> {
         let name = host?;
         let request = Request::Resolved { name, address };
         match self.policy.judge(&request) {

@@ -117,17 +117,19 @@ impl Dns {
         }
     }
 
-    /// The names that an address stands for: the one it was made for, or all that resolved to it.
+    /// The names that an address stands for: the one it was made for, or all that resolved to it. A host file's
+    /// names, which the job need not ask for, count as if they had been, and are dialled at once.
     pub fn names_of(&self, address: IpAddr) -> Vec<Name> {
-        match self.synthetic_name(address) {
-            Some(name) => vec![name],
-            None => self.pins.names_of(address),
+        if let Some(name) = self.synthetic_name(address) {
+            return vec![name];
         }
-    }
-
-    /// Whether the address is an answer that this name got.
-    pub fn is_pinned(&self, name: &Name, address: IpAddr) -> bool {
-        self.synthetic_name(address).as_ref() == Some(name) || self.pins.is_pinned(name, address)
+        let mut names = self.pins.names_of(address);
+        for name in self.upstream.names_of(address) {
+            if !names.contains(name) && (self.monitors() || self.refusal(Some(name), address).is_none()) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     /// Notes that a name is about to be asked for or dialled, see [`Wildcards::admit`].

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use policy::{Name, Opinion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::question::name_of;
@@ -171,6 +172,8 @@ async fn reply<H: Future<Output = ()>>(
         hold(verdict).await;
     }
     let Some(response) = answered.response else { return Ok(false) };
+    // A stream full of questions keeps no other waiting.
+    yield_now().await;
     // Responses are kept within what the length can say.
     let length = u16::try_from(response.len()).map_err(io::Error::other)?;
     // One write, so that length and message leave in one segment (RFC 7766 section 8).

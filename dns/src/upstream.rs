@@ -9,7 +9,7 @@ mod hosts;
 mod pool;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use hickory_proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_proto::rr::{RData, Record, RecordType};
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
-use policy::Resolver;
+use policy::{Name, Resolver};
 use tokio::sync::OnceCell;
 
 pub use self::files::HostFiles;
@@ -76,7 +76,7 @@ pub(crate) struct Upstream {
     resolvers: Vec<Resolver>,
     in_flight: usize,
     main: OnceCell<Result<Pool, AskError>>,
-    hosts: OnceCell<Hosts>,
+    hosts: OnceLock<Hosts>,
     asides: OnceLock<Asides>,
     servers: Mutex<VecDeque<(SocketAddr, Pool)>>,
 }
@@ -91,7 +91,7 @@ impl Upstream {
             resolvers,
             in_flight,
             main: OnceCell::new(),
-            hosts: OnceCell::new(),
+            hosts: OnceLock::new(),
             asides: OnceLock::new(),
             servers: Mutex::default(),
         }
@@ -102,7 +102,7 @@ impl Upstream {
         let pool = match server {
             Some(server) => self.server(server)?,
             None => {
-                if let Some(reply) = self.host_file(&query).await {
+                if let Some(reply) = self.host_file(&query) {
                     return Ok(reply);
                 }
                 self.main.get_or_init(async || self.connect()).await.clone()?
@@ -116,16 +116,24 @@ impl Upstream {
         self.asides.get_or_init(|| self.texts.asides())
     }
 
+    /// The names that the host's file gives an address; nothing about them has been judged.
+    pub(crate) fn names_of(&self, address: IpAddr) -> &[Name] {
+        self.hosts().names(address)
+    }
+
+    fn hosts(&self) -> &Hosts {
+        self.hosts.get_or_init(|| self.texts.hosts())
+    }
+
     /// What the host's file of names says, if it knows the name.
-    async fn host_file(&self, query: &Query) -> Option<Reply> {
-        let hosts = self.hosts.get_or_init(async || self.texts.hosts()).await;
+    fn host_file(&self, query: &Query) -> Option<Reply> {
         let kind = query.query_type();
         if !matches!(kind, RecordType::A | RecordType::AAAA) {
             return None;
         }
         // A name with an address of one family only has none of the other: as with glibc, the
         // file answers for the name as a whole.
-        let known = hosts.addresses(&query.name().to_ascii());
+        let known = self.hosts().addresses(&query.name().to_ascii());
         let record = |&address| Record::from_rdata(query.name().clone(), u32::MAX, RData::from(address));
         let answers = known.iter().map(record).filter(|record| record.record_type() == kind).collect();
         let reply = Reply { rcode: Rcode::NoError, answers, negative_ttl: u32::MAX };

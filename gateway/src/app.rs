@@ -12,6 +12,7 @@ mod title;
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use netns::job::streams::Unfit as UnfitStream;
@@ -230,9 +231,14 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     });
     let objected = plan.fail_on_blocked && writer.audit().blocked();
     let command = served.as_ref().ok().map(supervise::End::status);
-    let logged = writer.finish(RunOutcome { command, objected });
+    writer.end(RunOutcome { command, objected });
     // The kernel may still take the job down; only then is the terminal ours.
     job.wait();
+    if let Ok(end) = &served {
+        end.hand_back_terminal();
+    }
+    let interrupted = supervise::interrupted().map_err(AppError::Gateway)?;
+    let logged = writer.wait(|| !interrupted.load(Ordering::Relaxed));
     let end = served?;
     let new = logged?;
     Ok(exit::after(supervise::finish(end), objected || new))

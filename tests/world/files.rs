@@ -82,6 +82,11 @@ impl Files {
         fs::write(self.root.join("etc/resolv.conf"), content).unwrap();
     }
 
+    /// More lines in the hosts file.
+    pub(crate) fn add_hosts(&self, lines: &str) {
+        fs::write(self.root.join("etc/hosts"), format!("{HOSTS}{lines}\n")).unwrap();
+    }
+
     /// Takes the calling thread into a mount namespace that shows these files; returns the namespace.
     pub(crate) fn enter(&self) -> io::Result<OwnedFd> {
         unshare(CloneFlags::CLONE_NEWNS)?;

@@ -3,9 +3,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Names in lower case, each with its addresses in the order of the file.
+use policy::Name;
+
+/// Names in lower case and addresses, bound in both directions, in the order of the file.
 #[derive(Debug, Default)]
-pub(super) struct Hosts(HashMap<Box<str>, Vec<IpAddr>>);
+pub(super) struct Hosts {
+    by_name: HashMap<Box<str>, Vec<IpAddr>>,
+    by_address: HashMap<IpAddr, Vec<Name>>,
+}
 
 impl Hosts {
     /// Lines that begin with no address say nothing. Scoped addresses are left out, as the scope would be lost.
@@ -15,8 +20,11 @@ impl Hosts {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_whitespace();
             let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
-            for name in words {
-                hosts.0.entry(plain(name).into()).or_default().push(address);
+            for name in words.map(plain) {
+                if let Ok(name) = Name::parse(&name) {
+                    hosts.by_address.entry(address).or_default().push(name);
+                }
+                hosts.by_name.entry(name.into()).or_default().push(address);
             }
         }
         hosts
@@ -24,7 +32,12 @@ impl Hosts {
 
     /// The addresses of a name, which may end in a dot; none if the file does not have it.
     pub(super) fn addresses(&self, name: &str) -> &[IpAddr] {
-        self.0.get(plain(name).as_str()).map_or(&[], Vec::as_slice)
+        self.by_name.get(plain(name).as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The host names that have an address.
+    pub(super) fn names(&self, address: IpAddr) -> &[Name] {
+        self.by_address.get(&address).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -53,5 +66,8 @@ mod tests {
         for name in ["two.example", "scoped.example", "three.example", "first", ""] {
             assert!(of(name).is_empty(), "{name}");
         }
+        let names = |address: &str| hosts.names(address.parse().unwrap());
+        assert_eq!(names("192.0.2.1"), ["one.example", "one"].map(|name| Name::parse(name).unwrap()));
+        assert!(names("192.0.2.2").is_empty());
     }
 }

@@ -178,6 +178,18 @@ async fn the_hosts_file_answers_first() {
     assert_eq!(record.reason, Some(Reason::PrivateAddress));
 }
 
+/// The job's own C library reads the file too, and then nothing is asked here.
+#[tokio::test]
+async fn names_of_the_hosts_file_are_known_unasked() {
+    let hosts = b"192.0.2.7 mirror.example mirror.test\n192.0.2.7 cache.example\n10.0.0.1 inside.example\n";
+    let dns = with_files("unasked", b"", hosts);
+    let of = |address: &str| dns.names_of(address.parse().unwrap());
+    assert_eq!(of("192.0.2.7"), [host("mirror.example"), host("cache.example")]);
+    assert!(of("10.0.0.1").is_empty() && of("192.0.2.8").is_empty());
+    ask(&dns, "cache.example.", RecordType::A).await;
+    assert_eq!(of("192.0.2.7"), [host("cache.example"), host("mirror.example")], "each once");
+}
+
 /// Comments in Latin-1 were common once, and stay in files for decades.
 #[tokio::test]
 async fn files_in_another_encoding_are_read() {

@@ -2,6 +2,8 @@
 
 use std::future::pending;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use netns::job::{Event, Job, Order, Terminal, signals};
 use tokio::io::unix::AsyncFd;
@@ -28,6 +30,23 @@ impl End {
     pub(super) fn status(&self) -> u8 {
         self.status
     }
+
+    /// Makes the caller's group the terminal's foreground again, if the job had it.
+    pub(super) fn hand_back_terminal(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back();
+        }
+    }
+}
+
+/// Whether, from now on, somebody has sent us a signal that would end a program. For when the job is gone, and with
+/// it who listens to signals meanwhile.
+pub(super) fn interrupted() -> io::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::<AtomicBool>::default();
+    for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()] {
+        signal_hook::flag::register(kind.as_raw_value(), interrupted.clone())?;
+    }
+    Ok(interrupted)
 }
 
 /// Whether the job is to have the terminal at once. In a pipeline the others of our process group
@@ -36,12 +55,8 @@ pub(super) fn takes_foreground(terminal: &Terminal) -> bool {
     terminal.is_ours() && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Hands the terminal back, and ends by a keyboard signal if the job did: a shell goes by how its command
-/// died.
+/// Ends by a keyboard signal if the job did: a shell goes by how its command died.
 pub(super) fn finish(end: End) -> u8 {
-    if let Some(terminal) = &end.terminal {
-        terminal.take_back();
-    }
     match end.keyboard {
         // The terminal sent it to the job's group alone; without us it would have reached ours.
         Some(signal) if end.terminal.is_some() => signals::die_with_own_group(signal),

@@ -39,6 +39,8 @@ pub(crate) use {
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits for a log that goes on taking lines.
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is asked meanwhile whether to go on waiting.
+const ASKED: Duration = Duration::from_millis(100);
 /// How often standard error without room is looked at.
 const RETRY: Duration = Duration::from_millis(50);
 /// Octets of events that may wait for the writer: more than fifty thousand usual ones.
@@ -212,24 +214,35 @@ impl Writer {
         self.audit.clone()
     }
 
-    /// Writes what is queued and ends the writer; `true` if there was a destination that the baseline of
-    /// the reports has not.
-    ///
-    /// # Errors
-    /// A log destination failed at some point, or events were lost.
-    pub fn finish(self, outcome: RunOutcome) -> Result<bool, LogError> {
+    /// Lets the writer end with what is queued.
+    pub fn end(&self, outcome: RunOutcome) {
         // The writer cannot be gone: it ends only on this message.
         let _ = self.audit.sender.send(Message::End(outcome));
+    }
+
+    /// Waits for the end; `true` if there was a destination that the baseline of the reports has not.
+    /// `is_wanted` says whether somebody still waits for the log.
+    ///
+    /// # Errors
+    /// A log destination failed at some point, events were lost, or the last ones are not written yet and nobody waits.
+    pub fn wait(self, is_wanted: impl Fn() -> bool) -> Result<bool, LogError> {
         let written = || self.audit.shared.written.load(Ordering::Relaxed);
-        let (begun, mut before) = (Instant::now(), written());
+        let begun = Instant::now();
+        let (mut before, mut last) = (written(), begun);
         let written = loop {
-            match self.done.recv_timeout(PATIENCE) {
+            match self.done.recv_timeout(ASKED) {
                 Ok(written) => break written,
                 Err(RecvTimeoutError::Disconnected) => break Err(LogError::Panicked),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = written();
-            if std::mem::replace(&mut before, now) == now || begun.elapsed() > MOST_PATIENCE {
+            if std::mem::replace(&mut before, now) != now {
+                last = Instant::now();
+            }
+            if !is_wanted() {
+                return Err(LogError::Interrupted);
+            }
+            if last.elapsed() > PATIENCE || begun.elapsed() > MOST_PATIENCE {
                 return Err(LogError::Stuck);
             }
         };

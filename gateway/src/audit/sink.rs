@@ -47,6 +47,9 @@ pub enum LogError {
     /// The file, perhaps a pipe, takes nothing any more.
     #[error("the log's destination takes no more lines: its last ones are lost")]
     Stuck,
+    /// A signal came while the last lines were written.
+    #[error("interrupted while the log was written: its last lines are lost")]
+    Interrupted,
     /// The writer could not give up its rights, and wrote nothing.
     #[error("the log's writer could not be confined")]
     Unconfined(#[from] netns::Error),
