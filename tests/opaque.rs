@@ -24,6 +24,7 @@ pub(crate) fn add(suite: &mut Suite) {
         greeting_comes_once,
         rule_for_an_address_is_for_no_other,
         names_of_the_hosts_file,
+        protocols_that_look_like_http,
     );
 }
 
@@ -243,4 +244,31 @@ fn names_of_the_hosts_file(mode: Mode) {
         .assert_faster_than(AT_ONCE);
     assert_eq!(heard.connections(), 1);
     world.assert_attacker_saw_nothing();
+}
+
+/// memcached's requests look like HTTP without a version, gRPC's in plain text are HTTP/2: both are refused on a port that
+/// a rule opens for the name, with the rule that lets them through.
+fn protocols_that_look_like_http(mode: Mode) {
+    let world = World::new();
+    let (heard, address) = world.tcp_echo("good.test", 11211, b"");
+    let requests = [
+        ("get secret\\r\\n", "malformed"),
+        ("PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n", "protocol-not-allowed"),
+    ];
+    for (before, (request, reason)) in requests.into_iter().enumerate() {
+        let script = format!(
+            "import socket\n\
+             s = socket.create_connection((socket.gethostbyname('good.test'), 11211), 9)\n\
+             s.sendall(b'{request}')\n\
+             print(s.recv(1000) == b'{request}')\n"
+        );
+        let jail = Jail::new(&world, mode).allow("good.test:11211");
+        let outcome = jail.python(&script);
+        outcome.assert_success().assert_stdout("False\n").assert_faster_than(AT_ONCE);
+        assert!(outcome.events.iter().any(|event| event.reason.as_deref() == Some(reason)), "{outcome}");
+        let remedy = format!("{address}:11211");
+        assert!(outcome.says(&format!("--allow {remedy}")), "{outcome}");
+        assert_eq!(heard.connections(), before);
+        jail.allow(&remedy).python(&script).assert_success().assert_stdout("True\n");
+    }
 }

@@ -285,11 +285,13 @@ impl<'a> Target<'a> {
             Ok(_) => address,
             Err(why) => {
                 let mut denied = self.denied(reason, name);
-                // Only a rule for the address would help; for malformed bytes nobody should write one.
+                // Only a rule for the address would help. For malformed bytes nobody should write one, unless what the
+                // host may be sent anyway just looks like them.
+                let may_be_another = self.names.is_empty() && reason != Reason::Malformed;
                 if let Err(ours) = &mut denied.verdict
-                    && self.names.is_empty()
                     && self.tunnel.is_none()
-                    && reason != Reason::Malformed
+                    && !self.synthetic
+                    && (may_be_another || self.opaque(policy).verdict.is_ok())
                 {
                     ours.suggestion.clone_from(&why.suggestion);
                 }

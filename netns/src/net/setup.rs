@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use crate::batch::Batch;
 use crate::error::{During, Error, Result, Step};
 
 use super::datagram::DatagramSocket;
@@ -72,18 +73,21 @@ pub struct Building(Option<JoinHandle<Result<Network>>>);
 
 /// Starts to build the network in a thread of its own, and returns as soon as its namespaces are there: they
 /// take longest, and are not kept waiting where processors are few. The process stays in the host namespace
-/// and does something else while the rest is built. `entered` gets the job namespace at once.
+/// and does something else while the rest is built. `entered` gets the job namespace at once. `batch` ends when the
+/// thread is started.
 ///
 /// # Errors
 /// No thread could be started; what goes wrong in it is told by [`Building::finish`].
 pub fn start(
     request: NetworkRequest,
+    batch: Batch,
     entered: impl FnOnce(BorrowedFd<'_>) -> Result<()> + Send + 'static,
 ) -> Result<Building> {
     let (separated, are_separated) = sync_channel(1);
     let builder = thread::Builder::new().name("network".to_owned());
     let building = builder.spawn(move || build(&request, entered, separated));
     let building = building.during(Step::NetworkNamespace, "starting a thread")?;
+    drop(batch);
     // A thread that has failed leaves this at once.
     let _ = are_separated.recv();
     Ok(Building(Some(building)))
