@@ -21,6 +21,7 @@ pub(crate) fn add(suite: &mut Suite) {
         shared_memory_is_private,
         doctor_finds_nothing_missing,
         cgroups_are_read_only,
+        scheduled_as_the_caller,
     );
     once!(suite, root_has_few_devices, root_plants_no_cron_job, root_writes_to_copies);
     #[cfg(target_arch = "x86_64")]
@@ -219,4 +220,15 @@ fn root_writes_to_copies() {
                   echo evil >/etc/pam.d/of-the-cijail-net-test && cat /etc/pam.d/of-the-cijail-net-test";
     Jail::new(&world, Mode::Root).shell(script).assert_success().assert_stdout("evil\n");
     assert!(!fs::exists("/etc/pam.d/of-the-cijail-net-test").unwrap());
+}
+
+/// The job and its init have the caller's scheduling policy, whatever the start takes meanwhile (sched(7)).
+fn scheduled_as_the_caller(mode: Mode) {
+    let world = World::new();
+    let script = "import os\nprint({os.sched_getscheduler(int(pid)) for pid in os.listdir('/proc') if pid.isdigit()})\n";
+    for (words, policy) in [(&["env"][..], 0), (&["chrt", "--batch", "0"], 3), (&["chrt", "--idle", "0"], 5)]
+    {
+        let outcome = Jail::new(&world, mode).under(words).python(script);
+        outcome.assert_success().assert_stdout(&format!("{{{policy}}}\n"));
+    }
 }
