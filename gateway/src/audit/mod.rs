@@ -10,6 +10,7 @@ mod json;
 mod origin;
 mod pending;
 mod run_outcome;
+mod shortage;
 mod sink;
 mod text;
 
@@ -26,6 +27,7 @@ pub use event::{Event, Kind, ending};
 pub use origin::{Origin, hold};
 pub use pending::Pending;
 pub use run_outcome::RunOutcome;
+use shortage::Shortage;
 pub use sink::{FILE_COLUMNS, Format, LogError, Reports, Sinks};
 pub use text::chain;
 
@@ -64,8 +66,8 @@ struct Shared {
     /// Events and reports written.
     written: AtomicU64,
     lost: AtomicU64,
-    /// Whether the shortage of descriptors has been told.
-    short: AtomicBool,
+    /// Which shortages have been told.
+    short: [AtomicBool; Shortage::KINDS],
 }
 
 impl Shared {
@@ -170,13 +172,12 @@ impl Audit {
         let _ = self.sender.send(Message::Notice(text.into()));
     }
 
-    /// Tells the user, once, that an error is a shortage of descriptors, if it is one.
+    /// Tells the user, once, of what there is a shortage, if the error is one.
     pub fn shortage(&self, error: &(dyn std::error::Error + 'static)) {
-        let mut causes = std::iter::successors(Some(error), |error| error.source());
-        if causes.any(is_shortage) && !self.shared.short.swap(true, Ordering::Relaxed) {
-            self.notice(
-                "out of file descriptors: connections wait or fail until others end; raise the hard limit (ulimit -Hn)",
-            );
+        if let Some(shortage) = Shortage::of(error)
+            && !self.shared.short[shortage as usize].swap(true, Ordering::Relaxed)
+        {
+            self.notice(shortage.text());
         }
     }
 
@@ -199,13 +200,6 @@ impl Audit {
     pub fn blocked(&self) -> bool {
         self.shared.blocked.load(Ordering::Relaxed)
     }
-}
-
-/// EMFILE, ENFILE: the process or the machine has no descriptor left. The numbers are those of Linux
-/// on every architecture.
-fn is_shortage(error: &(dyn std::error::Error + 'static)) -> bool {
-    let number = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
-    matches!(number, Some(23 | 24))
 }
 
 impl Writer {
