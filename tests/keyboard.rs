@@ -24,6 +24,7 @@ pub(super) fn add(suite: &mut Suite) {
         loop_of_substitutions,
         loop_in_a_prompt,
         command_that_handles_it,
+        end_in_the_background,
     );
 }
 
@@ -108,6 +109,28 @@ fn command_that_handles_it(mode: Mode) {
             assert_eq!(status.code(), Some(14), "{command} {redirect}: {status}");
         }
     }
+}
+
+/// What ends in the background leaves the terminal to the shell.
+fn end_in_the_background(mode: Mode) {
+    let world = World::new();
+    let mut terminal = Jail::direct(&world, mode).within(LIMIT).terminal(["bash", "--norc", "-i"]);
+    terminal.type_in("PS1='jail''> '\n");
+    terminal.wait_for("jail> ");
+    let job = "sh -c 'echo sta\"\"rt >/dev/tty; exec sleep 2'";
+    terminal.type_in(&format!("{} run --quiet -- {job}\n", enter::binary().display()));
+    terminal.wait_for("start");
+    terminal.type_in("\u{1a}");
+    terminal.wait_for("Stopped");
+    terminal.wait_for("jail> ");
+    terminal.type_in("bg\n");
+    terminal.wait_for("jail> ");
+    terminal.type_in("wait; echo ended-$((1+1))\n");
+    terminal.wait_for("ended-2");
+    terminal.wait_for("jail> ");
+    terminal.type_in("exit 9\n");
+    assert_eq!(terminal.finish().code(), Some(9));
+    world.assert_nothing_left();
 }
 
 const HANDLER: &str = "\

@@ -25,6 +25,7 @@ pub(crate) fn add(suite: &mut Suite) {
         rule_for_an_address_is_for_no_other,
         names_of_the_hosts_file,
         protocols_that_look_like_http,
+        only_the_first_message_waits,
     );
 }
 
@@ -271,4 +272,24 @@ fn protocols_that_look_like_http(mode: Mode) {
         assert_eq!(heard.connections(), before);
         jail.allow(&remedy).python(&script).assert_success().assert_stdout("True\n");
     }
+}
+
+/// What may still become an HTTP head waits for more once, not message by message.
+fn only_the_first_message_waits(mode: Mode) {
+    let world = World::new();
+    world.tcp_echo("good.test", 7007, b"");
+    let script = "\
+import socket, time
+s = socket.create_connection(('good.test', 7007), 9)
+def talk(n):
+    before = time.monotonic()
+    s.sendall(b'ping %d ' % n)
+    s.recv(99)
+    return time.monotonic() - before
+talk(0)
+times = sorted(talk(n) for n in range(9))
+print('soon' if times[4] < 0.05 else times)
+";
+    let outcome = Jail::new(&world, mode).allow("good.test:7007").python(script);
+    outcome.assert_success().assert_stdout("soon\n");
 }

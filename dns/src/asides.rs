@@ -1,5 +1,5 @@
 //! Questions that honest programs ask by themselves beside the one they mean: libc tries an allowed name with each
-//! domain of the search list, Java and others ask for the machine's own name, apt for the services of an allowed host
+//! domain of the search list, and a short name with the others than that of the allowed host, Java and others ask for the machine's own name, apt for the services of an allowed host
 //! (RFC 2782). Such a name is not asked upstream, as no rule allows it, and does not exist; but that is no denial to
 //! tell anybody of. Pure.
 
@@ -36,16 +36,26 @@ impl Asides {
         Asides { own: own.filter_map(|name| Name::parse(&name).ok()).collect(), search }
     }
 
-    /// What the question is if it is one of these, `allowed` saying which hosts are.
-    pub(crate) fn of(&self, name: &Name, allowed: impl Fn(&Name) -> bool) -> Option<&'static str> {
+    /// What the question is if it is one of these. `allowed` says which hosts are, `listed` which of them by themselves:
+    /// under a wildcard any name would be a short one of an allowed host.
+    pub(crate) fn of(
+        &self,
+        name: &Name,
+        allowed: impl Fn(&Name) -> bool,
+        listed: impl Fn(&Name) -> bool,
+    ) -> Option<&'static str> {
         if self.own.contains(name) {
             return Some("the machine's own name");
         }
-        let meant = self.search.iter().filter_map(|domain| {
-            let meant = name.as_str().strip_suffix(domain.as_str())?.strip_suffix('.')?;
-            Name::parse(meant).ok()
-        });
-        meant.into_iter().any(|meant| allowed(&meant)).then_some("by the search list")
+        let without = |domain: &String| name.as_str().strip_suffix(domain.as_str())?.strip_suffix('.');
+        let is_allowed = |written: &str| Name::parse(written).is_ok_and(|meant| allowed(&meant));
+        let is_short = |written: &str| {
+            let mut meant = self.search.iter().map(|domain| format!("{written}.{domain}"));
+            meant.any(|meant| Name::parse(&meant).is_ok_and(|meant| listed(&meant)))
+        };
+        let is_aside =
+            self.search.iter().filter_map(without).any(|written| is_allowed(written) || is_short(written));
+        (is_aside || is_short(name.as_str())).then_some("by the search list")
     }
 }
 
@@ -61,7 +71,7 @@ mod tests {
 
     fn of(asides: &Asides, name: &str) -> Option<&'static str> {
         let allowed = |name: &Name| name.as_str() == "pkg.example";
-        asides.of(&Name::parse(name).unwrap(), allowed)
+        asides.of(&Name::parse(name).unwrap(), allowed, allowed)
     }
 
     #[test]
@@ -72,7 +82,6 @@ mod tests {
             assert_eq!(of(&asides, name), Some("by the search list"), "{name}");
         }
         for name in [
-            "pkg.example",
             "secret.corp.example",
             "corp.example",
             "xpkg.example.corp.example",
@@ -81,6 +90,13 @@ mod tests {
             "pkg.examplecorp.example",
         ] {
             assert_eq!(of(&asides, name), None, "{name}");
+        }
+        let short = Asides::new("vm", "search lan.example example");
+        for name in ["pkg.lan.example", "pkg"] {
+            assert_eq!(of(&short, name), Some("by the search list"), "{name}");
+        }
+        for name in ["pkg.other.example", "secret.lan.example", "secret", "lan.example"] {
+            assert_eq!(of(&short, name), None, "{name}");
         }
         assert_eq!(
             of(&Asides::new("vm.corp.example", ""), "pkg.example.corp.example"),

@@ -119,7 +119,8 @@ impl Dns {
         // What a rule denies by name is told.
         if denial.rule.is_none()
             && !self.monitors()
-            && let Some(what) = self.upstream.asides().of(name, |meant| self.resolves(meant))
+            && let Some(what) =
+                self.upstream.asides().of(name, |meant| self.resolves(meant), |meant| self.is_listed(meant))
         {
             return Some(self.aside(judging, what));
         }
@@ -135,6 +136,11 @@ impl Dns {
 
     fn resolves(&self, name: &Name) -> bool {
         self.grants.has(name) || matches!(self.policy.judge(&Request::Resolve { name }), Verdict::Allow(_))
+    }
+
+    /// Whether it resolves by itself, rather than as one of many under a wildcard.
+    fn is_listed(&self, name: &Name) -> bool {
+        self.resolves(name) && self.policy.wildcard_of(name).is_none()
     }
 
     /// No such name, which is no denial.

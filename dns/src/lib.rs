@@ -23,6 +23,7 @@ mod stream;
 mod synthetic;
 #[cfg(test)]
 mod testing;
+mod unasked;
 mod upstream;
 mod wildcards;
 mod wire;

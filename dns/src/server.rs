@@ -17,6 +17,7 @@ use crate::record::{Answered, DnsRecord, Outcome};
 use crate::resolve::{Answer, Key};
 use crate::response::{self, Rcode, Transport};
 use crate::synthetic::Synthetic;
+use crate::unasked::Unasked;
 use crate::upstream::{HostFiles, Upstream};
 use crate::wildcards::{TooManyNames, Wildcards};
 
@@ -42,6 +43,7 @@ pub struct Dns {
     pub(crate) pins: Pins,
     pub(crate) wildcards: Wildcards,
     pub(crate) grants: Grants,
+    unasked: Unasked,
     pub(crate) synthetic: Option<Synthetic>,
     pub(crate) cache: Cache<Key, Answer>,
     pub(crate) upstream: Upstream,
@@ -66,6 +68,7 @@ impl Dns {
             pins: Pins::new(limits.pins),
             wildcards: Wildcards::default(),
             grants: Grants::default(),
+            unasked: Unasked::default(),
             synthetic: synthetic.then(|| Synthetic::new(limits.pins)),
             cache: Cache::new(CACHED),
             upstream: Upstream::new(files, settings.resolvers.clone(), limits.dns_inflight),
@@ -117,15 +120,21 @@ impl Dns {
         }
     }
 
-    /// The names that an address stands for: the one it was made for, or all that resolved to it. A host file's
-    /// names, which the job need not ask for, count as if they had been, and are dialled at once.
+    /// The names that an address stands for: the one it was made for, or all that resolved to it, or would without
+    /// a question.
     pub fn names_of(&self, address: IpAddr) -> Vec<Name> {
         if let Some(name) = self.synthetic_name(address) {
             return vec![name];
         }
         let mut names = self.pins.names_of(address);
-        for name in self.upstream.names_of(address) {
-            if !names.contains(name) && (self.monitors() || self.refusal(Some(name), address).is_none()) {
+        let unasked = self.unasked.names(address, self.upstream.names_of(address), |name| {
+            // In monitor mode others pass as well. A private address passes as itself, as a rule for its name would not
+            // let it.
+            self.refusal(Some(name), address).is_none()
+                || (self.monitors() && !policy::is_private_address(address))
+        });
+        for name in &*unasked {
+            if !names.contains(name) {
                 names.push(name.clone());
             }
         }

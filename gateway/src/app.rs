@@ -168,6 +168,7 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         announce(&plan.policy);
     }
     let terminal = Terminal::controlling();
+    let ending_signals = supervise::ending_signals();
     let (masked_directories, mut masked_files) = default_masks();
     masked_files.extend(identity::agent_sockets());
     masked_files.extend(intercept.iter().flat_map(Outline::identity_files));
@@ -240,9 +241,13 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     if let Ok(end) = &served {
         end.hand_back_terminal();
     }
-    let interrupted = supervise::interrupted().map_err(AppError::Gateway)?;
-    let logged = writer.wait(|| !interrupted.load(Ordering::Relaxed));
+    let signal = supervise::last_of(ending_signals).map_err(AppError::Gateway)?;
+    let logged = writer.wait(|| signal.load(Ordering::Relaxed) == 0);
     let end = served?;
+    if let Err(LogError::Interrupted) = &logged {
+        supervise::finish_interrupted(end, signal.load(Ordering::Relaxed));
+        return Err(LogError::Interrupted.into());
+    }
     let new = logged?;
     Ok(exit::after(supervise::finish(end), objected || new))
 }

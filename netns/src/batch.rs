@@ -17,6 +17,11 @@ impl Batch {
         Batch(is_usual && set_policy(libc::SCHED_BATCH))
     }
 
+    /// For a thread that is started in batch, to drop where it likes.
+    pub(crate) fn inherited(&self) -> Batch {
+        Batch(self.0)
+    }
+
     /// Takes the calling thread out, which from now on runs as usual.
     pub(crate) fn leave(&self) {
         if self.0 {

@@ -8,7 +8,21 @@ use crate::suite::{Mode, Suite, both};
 use crate::world::World;
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, descriptors_run_out, log_is_full, memory_runs_out);
+    both!(suite, too_few_descriptors, descriptors_run_out, log_is_full, memory_runs_out);
+}
+
+/// With next to none nothing is started.
+fn too_few_descriptors(mode: Mode) {
+    let world = World::new();
+    for limit in [12, 16, 24] {
+        let outcome =
+            Jail::new(&world, mode).under(&["prlimit", &format!("--nofile={limit}:{limit}")]).run(["true"]);
+        outcome.assert_code(125);
+        assert!(!outcome.says("panicked"), "{outcome}");
+    }
+    let few = Jail::new(&world, mode).under(&["prlimit", "--nofile=24:24"]).run(["true"]);
+    few.assert_says("raise the hard limit (ulimit -Hn)");
+    world.assert_nothing_left();
 }
 
 /// Some connections wait or fail, the user is told once, nothing opens, and afterwards all is well.

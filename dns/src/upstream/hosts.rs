@@ -19,10 +19,10 @@ impl Hosts {
         for line in text.trim_start_matches('\u{feff}').lines() {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_whitespace();
-            let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
+            let Some(address) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) else { continue };
             for name in words.map(plain) {
                 if let Ok(name) = Name::parse(&name) {
-                    hosts.by_address.entry(address).or_default().push(name);
+                    hosts.by_address.entry(address.to_canonical()).or_default().push(name);
                 }
                 hosts.by_name.entry(name.into()).or_default().push(address);
             }
@@ -58,7 +58,8 @@ mod tests {
              192.0.2.3\n\
              fe80::1%eth0 scoped.example\n\
              nonsense three.example\n\
-             192.0.2.4 one.example\n",
+             192.0.2.4 one.example\n\
+             ::ffff:192.0.2.5 mapped.example\n",
         );
         let of = |name| hosts.addresses(name).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(of("ONE.example."), ["192.0.2.1", "2001:db8::1", "192.0.2.4"]);
@@ -68,6 +69,7 @@ mod tests {
         }
         let names = |address: &str| hosts.names(address.parse().unwrap());
         assert_eq!(names("192.0.2.1"), ["one.example", "one"].map(|name| Name::parse(name).unwrap()));
+        assert_eq!(names("192.0.2.5").len(), 1);
         assert!(names("192.0.2.2").is_empty());
     }
 }

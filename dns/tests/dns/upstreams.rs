@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dns::{Dns, HostFiles, LookupError, Outcome, Transport};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
-use policy::{Name, PolicyBuilder, Reason};
+use policy::{Mode, Name, PolicyBuilder, Reason};
 
 use crate::support::*;
 
@@ -149,6 +149,10 @@ async fn identical_questions_are_asked_once_and_others_are_bounded() {
 }
 
 fn with_files(directory: &str, resolv_conf: &[u8], hosts: &[u8]) -> Dns {
+    in_mode(Mode::Enforce, directory, resolv_conf, hosts)
+}
+
+fn in_mode(mode: Mode, directory: &str, resolv_conf: &[u8], hosts: &[u8]) -> Dns {
     let directory = std::env::temp_dir().join(format!("cijail-net-dns-{}-{directory}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let files = HostFiles {
@@ -161,7 +165,10 @@ fn with_files(directory: &str, resolv_conf: &[u8], hosts: &[u8]) -> Dns {
     std::fs::write(&files.hosts, hosts).unwrap();
     std::fs::write(&files.host_name, "runner\n").unwrap();
     let mut builder = PolicyBuilder::new();
+    builder.set_mode(mode);
     builder.add_allow("*.example");
+    builder.add_allow("short.lan.test");
+    builder.add_allow("*.lan.test");
     Dns::new(builder.build().unwrap().into(), vec![OWN.ip()], files)
 }
 
@@ -188,6 +195,11 @@ async fn names_of_the_hosts_file_are_known_unasked() {
     assert!(of("10.0.0.1").is_empty() && of("192.0.2.8").is_empty());
     ask(&dns, "cache.example.", RecordType::A).await;
     assert_eq!(of("192.0.2.7"), [host("cache.example"), host("mirror.example")], "each once");
+    // Where everything passes the others count too, but none whose rule would not let it.
+    let dns = in_mode(Mode::Monitor, "monitor", b"", hosts);
+    let of = |address: &str| dns.names_of(address.parse().unwrap());
+    let all = ["mirror.example", "mirror.test", "cache.example"].map(host);
+    assert_eq!((of("192.0.2.7").as_slice(), of("10.0.0.1").len()), (&all[..], 0));
 }
 
 /// Comments in Latin-1 were common once, and stay in files for decades.
@@ -206,9 +218,13 @@ async fn files_in_another_encoding_are_read() {
 /// What programs ask by themselves does not exist, and is no denial; what only looks so is one.
 #[tokio::test]
 async fn asides_are_no_denials() {
-    let dns = with_files("asides", b"nameserver 127.0.0.1\nsearch corp.test\n", b"");
+    let dns = with_files("asides", b"nameserver 127.0.0.1\nsearch corp.test lan.test\n", b"");
     for (name, kind, verdict) in [
         ("good.example.corp.test.", RecordType::A, Outcome::Allow),
+        ("short.corp.test.", RecordType::A, Outcome::Allow),
+        ("short.", RecordType::A, Outcome::Allow),
+        ("wild.corp.test.", RecordType::A, Outcome::Deny),
+        ("wild.", RecordType::A, Outcome::Deny),
         ("runner.", RecordType::AAAA, Outcome::Allow),
         ("runner.corp.test.", RecordType::A, Outcome::Allow),
         ("_http._tcp.good.example.", RecordType::SRV, Outcome::Allow),

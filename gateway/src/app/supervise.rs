@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 
 use netns::job::{Event, Job, Order, Terminal, signals};
 use tokio::io::unix::AsyncFd;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use super::AppError;
 use super::title::Title;
-use crate::audit::printable;
+use crate::audit::{LogError, printable};
 use crate::exit;
 use crate::stderr;
 
@@ -39,14 +39,34 @@ impl End {
     }
 }
 
-/// Whether, from now on, somebody has sent us a signal that would end a program. For when the job is gone, and with
+/// The signals that would end us, if the caller does not have us ignore them. To be asked for before anybody listens.
+pub(super) fn ending_signals() -> Vec<i32> {
+    let kinds = [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()];
+    kinds.iter().map(SignalKind::as_raw_value).filter(|signal| !signals::is_ignored(*signal)).collect()
+}
+
+/// Which of these signals somebody has sent us last, from now on; zero if nobody has. For when the job is gone, and with
 /// it who listens to signals meanwhile.
-pub(super) fn interrupted() -> io::Result<Arc<AtomicBool>> {
-    let interrupted = Arc::<AtomicBool>::default();
-    for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()] {
-        signal_hook::flag::register(kind.as_raw_value(), interrupted.clone())?;
+pub(super) fn last_of(signals: Vec<i32>) -> io::Result<Arc<AtomicUsize>> {
+    let last = Arc::<AtomicUsize>::default();
+    for signal in signals {
+        signal_hook::flag::register_usize(signal, last.clone(), signal as usize)?;
     }
-    Ok(interrupted)
+    Ok(last)
+}
+
+/// Ends by the keyboard's signal that cut the log short, if it was one, as a shell goes by how its command died.
+pub(super) fn finish_interrupted(end: End, signal: usize) {
+    let signal = signal as i32;
+    if end.keyboard.is_none() && !signals::is_keyboard(signal) {
+        return;
+    }
+    stderr::say(&format!("cijail-net: {}\n", LogError::Interrupted));
+    match end.keyboard {
+        Some(_) => drop(finish(end)),
+        // The terminal was ours, and our group has heard of it.
+        None => signals::die(signal),
+    }
 }
 
 /// Whether the job is to have the terminal at once. In a pipeline the others of our process group
@@ -160,9 +180,9 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// The terminal, if the job has had its foreground.
+    /// The terminal, if the job has had its foreground last. Behind, it is somebody else's.
     fn held_terminal(&self) -> Option<Terminal> {
-        self.caller.terminal.clone().filter(|_| self.caller.foreground)
+        self.caller.terminal.clone().filter(|_| self.caller.foreground && !self.behind)
     }
 
     fn not_executed(&self, errno: i32) -> Result<End, AppError> {
@@ -203,12 +223,12 @@ impl<'a> Supervisor<'a> {
         }
         self.stopping = false;
         if let Some(terminal) = &self.caller.terminal {
-            if signals::wants_terminal(signal) && !self.caller.foreground && terminal.is_ours() {
-                self.caller.foreground = true;
+            if signals::wants_terminal(signal) && terminal.is_ours() {
+                (self.caller.foreground, self.behind) = (true, false);
                 job.order(Order::Foreground)?;
                 return Ok(job.order(Order::Signal(signals::CONTINUE))?);
             }
-            if self.caller.foreground {
+            if self.caller.foreground && !self.behind {
                 terminal.take_back();
             }
         }

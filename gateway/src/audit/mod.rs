@@ -17,7 +17,7 @@ mod text;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::live::Live;
 
@@ -41,7 +41,10 @@ pub(crate) use {
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits for a log that goes on taking lines.
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is asked meanwhile whether to go on waiting.
+/// How long it waits at least, as a caller may send a signal twice to a job that is slow to die.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often it is asked meanwhile whether to go on waiting. Waits are counted rather than timed: while the process is
+/// suspended nothing can be written.
 const ASKED: Duration = Duration::from_millis(100);
 /// How often standard error without room is looked at.
 const RETRY: Duration = Duration::from_millis(50);
@@ -221,8 +224,8 @@ impl Writer {
     /// A log destination failed at some point, events were lost, or the last ones are not written yet and nobody waits.
     pub fn wait(self, is_wanted: impl Fn() -> bool) -> Result<bool, LogError> {
         let written = || self.audit.shared.written.load(Ordering::Relaxed);
-        let begun = Instant::now();
-        let (mut before, mut last) = (written(), begun);
+        let mut before = written();
+        let (mut whole, mut idle) = (Duration::ZERO, Duration::ZERO);
         let written = loop {
             match self.done.recv_timeout(ASKED) {
                 Ok(written) => break written,
@@ -230,13 +233,12 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = written();
-            if std::mem::replace(&mut before, now) != now {
-                last = Instant::now();
-            }
-            if !is_wanted() {
+            whole += ASKED;
+            idle = if std::mem::replace(&mut before, now) == now { idle + ASKED } else { Duration::ZERO };
+            if whole > GRACE && !is_wanted() {
                 return Err(LogError::Interrupted);
             }
-            if last.elapsed() > PATIENCE || begun.elapsed() > MOST_PATIENCE {
+            if idle > PATIENCE || whole > MOST_PATIENCE {
                 return Err(LogError::Stuck);
             }
         };

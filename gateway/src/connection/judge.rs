@@ -288,10 +288,11 @@ impl<'a> Target<'a> {
                 // Only a rule for the address would help. For malformed bytes nobody should write one, unless what the
                 // host may be sent anyway just looks like them.
                 let may_be_another = self.names.is_empty() && reason != Reason::Malformed;
+                let looks_like_it = matches!(reason, Reason::Malformed | Reason::ProtocolNotAllowed);
                 if let Err(ours) = &mut denied.verdict
                     && self.tunnel.is_none()
                     && !self.synthetic
-                    && (may_be_another || self.opaque(policy).verdict.is_ok())
+                    && (may_be_another || (looks_like_it && self.opaque(policy).verdict.is_ok()))
                 {
                     ours.suggestion.clone_from(&why.suggestion);
                 }

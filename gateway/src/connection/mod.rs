@@ -38,6 +38,9 @@ pub use tls::Interception;
 /// How long a job that may send opaque bytes is waited for before the other side may speak.
 const TENTATIVE: Patience =
     Patience { first: Duration::from_millis(30), pause: Some(Duration::from_millis(100)) };
+/// The same where the other side has had the beginning of what may still become a head: more of it need not wait.
+const TENTATIVE_AGAIN: Patience =
+    Patience { first: Duration::from_millis(30), pause: Some(Duration::from_millis(1)) };
 /// What is wrong with a head that never ends.
 const CUT: &str = "ended within its first message";
 /// How long each byte to an address that stands for no allowed host is waited for.

@@ -4,7 +4,7 @@ use tokio::net::TcpStream;
 
 use super::judge::Judged;
 use super::sniffing::{Sniffed, sniff};
-use super::{CUT, Connection, TENTATIVE, cut_head};
+use super::{CUT, Connection, TENTATIVE, TENTATIVE_AGAIN, cut_head};
 use crate::audit::Kind;
 use crate::counters::Counters;
 use crate::relay::{Ended, no_reset, relay, reset, send_all};
@@ -105,7 +105,8 @@ impl Connection<'_> {
             }
             forwarded = received.len();
             self.stream.readable().await.map_err(|_| Sniffed::Broken)?;
-            let sniffed = sniff(&self.stream, received, self.context.policy.limits(), TENTATIVE).await;
+            let patience = if forwarded == 0 { TENTATIVE } else { TENTATIVE_AGAIN };
+            let sniffed = sniff(&self.stream, received, self.context.policy.limits(), patience).await;
             match sniffed {
                 Sniffed::Quiet(all) => received = all,
                 Sniffed::Ended(all) if cut_head(&all) => return Err(Sniffed::Ended(all)),

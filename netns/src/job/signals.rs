@@ -1,5 +1,7 @@
 //! Signals of job control, as numbers that cross the crate's border.
 
+use std::mem::MaybeUninit;
+
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::{Pid, getpid};
 
@@ -16,6 +18,16 @@ pub fn wants_terminal(number: i32) -> bool {
 /// Whether a person at the terminal sends this signal by a key.
 pub fn is_keyboard(number: i32) -> bool {
     number == Signal::SIGINT as i32 || number == Signal::SIGQUIT as i32
+}
+
+/// Whether the caller has the process ignore a signal, as `nohup` and shells do for what they start in the background.
+pub fn is_ignored(number: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only fills in the old one, which is read only if it did.
+    unsafe {
+        libc::sigaction(number, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// Has the kernel tell of ended children, which whoever ignores `SIGCHLD` never hears of (waitpid(2)), and returns

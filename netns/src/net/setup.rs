@@ -84,8 +84,9 @@ pub fn start(
     entered: impl FnOnce(BorrowedFd<'_>) -> Result<()> + Send + 'static,
 ) -> Result<Building> {
     let (separated, are_separated) = sync_channel(1);
+    let inherited = batch.inherited();
     let builder = thread::Builder::new().name("network".to_owned());
-    let building = builder.spawn(move || build(&request, entered, separated));
+    let building = builder.spawn(move || build(&request, entered, (separated, inherited)));
     let building = building.during(Step::NetworkNamespace, "starting a thread")?;
     drop(batch);
     // A thread that has failed leaves this at once.
@@ -116,16 +117,17 @@ impl Drop for Building {
     }
 }
 
-/// One thread does it all: two would save less than their waiting for one another costs.
+/// One thread does it all: two would save less than their waiting for one another costs. Once there are namespaces,
+/// `beginning` is over.
 fn build(
     request: &NetworkRequest,
     entered: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
-    separated: SyncSender<()>,
+    beginning: (SyncSender<()>, Batch),
 ) -> Result<Network> {
     let mut job = JobSide::new()?;
     entered(job.namespace())?;
     let mut gateway = GatewaySide::new()?;
-    drop(separated);
+    drop(beginning);
     let family = gateway.family();
     let capture = gateway.capture()?;
     job.create_pair(gateway.namespace())?;
