@@ -9,7 +9,7 @@ use crate::world::{Fault, World};
 const CONNECTIONS: usize = 20;
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, cut_download_has_no_orderly_end);
+    both!(suite, cut_download_has_no_orderly_end, counted_body_ends_as_it_did);
 }
 
 /// A host resets while the job sends and reads nothing: the job must not take what it gets for all there is.
@@ -37,4 +37,22 @@ fn cut_download_has_no_orderly_end(mode: Mode) {
     );
     let outcome = Jail::new(&world, mode).allow("good.test:7007").python(&script);
     outcome.assert_success().assert_stdout(&"reset\n".repeat(CONNECTIONS));
+}
+
+/// Whoever counts what he gets is told of the end as without us, after what there was.
+fn counted_body_ends_as_it_did(mode: Mode) {
+    let world = World::new();
+    world.faulty("good.test", 80, Fault::AnswersInPart);
+    let script = "\
+import http.client
+c = http.client.HTTPConnection('good.test', timeout=9)
+for _ in range(20):
+    c.request('GET', '/')
+    try: print(c.getresponse().read())
+    except http.client.IncompleteRead as e: print(e.partial)
+    c.close()
+";
+    for jail in [Jail::direct(&world, mode), Jail::new(&world, mode).allow("good.test")] {
+        jail.python(script).assert_success().assert_stdout(&"b'part.'\n".repeat(20));
+    }
 }

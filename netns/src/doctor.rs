@@ -161,7 +161,8 @@ impl Probe {
             Place::Child => child::run(child::plain, || report((self.attempt)(held))),
             Place::JobNamespaces => child::run(child::plain, || self.run_in_job_namespaces(held)),
         };
-        reported.unwrap_or_else(|error| refused("starting a process for the check", error))
+        // That says nothing about what was to be checked.
+        reported.unwrap_or_else(|error| Report::Unreached(format!("a process of its own ({error})")))
     }
 
     fn run_in_job_namespaces(&self, held: Option<Privilege>) -> Report {
@@ -206,10 +207,6 @@ fn may_settle(report: &Report, earlier: &[Check], circumstances: &Circumstances)
             earlier.iter().any(|check| check.name == needs && matches!(check.finding, Finding::Works { .. }))
         }
     }
-}
-
-fn refused(what: &str, error: std::io::Error) -> Report {
-    Report::from(&Error::new(Step::JobNamespaces, what, error))
 }
 
 impl From<Error> for Stop {

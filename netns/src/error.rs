@@ -102,6 +102,10 @@ pub fn remedy(step: Step, errno: i32) -> Option<&'static str> {
             "making namespaces is refused although a user namespace was granted: a seccomp profile or LSM of the \
              container is in the way; start it with `--security-opt seccomp=unconfined`",
         ),
+        (Step::NetworkNamespace | Step::JobNamespaces, libc::EAGAIN) => Some(
+            "no process or thread can be started: the user's limit (`ulimit -u`) or the container's (`pids.max`) is reached, \
+             or the caller is scheduled by deadline (`chrt -d`) and must not fork",
+        ),
         (Step::Link, libc::EOPNOTSUPP) => {
             Some("the kernel lacks veth links: load the module with `sudo modprobe veth`")
         }

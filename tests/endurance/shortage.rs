@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::scaled;
 use crate::jail::Jail;
-use crate::suite::{Mode, Suite, both};
+use crate::suite::{Mode, Suite, both, once};
 use crate::world::World;
 
 pub(crate) fn add(suite: &mut Suite) {
     both!(suite, too_few_descriptors, descriptors_run_out, log_is_full, memory_runs_out);
+    // Root has no such limit.
+    once!(suite, too_few_processes);
 }
 
 /// With next to none nothing is started.
@@ -22,6 +24,16 @@ fn too_few_descriptors(mode: Mode) {
     }
     let few = Jail::new(&world, mode).under(&["prlimit", "--nofile=24:24"]).run(["true"]);
     few.assert_says("raise the hard limit (ulimit -Hn)");
+    world.assert_nothing_left();
+}
+
+/// The remedy is for what was in the way, and for nothing that could not be looked at.
+fn too_few_processes() {
+    let world = World::new();
+    let jail = Jail::new(&world, Mode::Rootless).under(&["prlimit", "--nproc=1:1"]);
+    let outcome = jail.run(["true"]);
+    outcome.assert_code(125).assert_says("ulimit -u");
+    assert!(!outcome.says("modprobe") && !outcome.says("missing"), "{outcome}");
     world.assert_nothing_left();
 }
 

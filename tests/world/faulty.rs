@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     AnswersLate(Duration),
     /// Answers a request of HTTP before it has its body, which it then takes.
     AnswersEarly,
+    /// Answers a request of HTTP with less than it says, and hangs up.
+    AnswersInPart,
     /// Takes so much of a request of HTTP and hangs up.
     HangsUpAfter(usize),
 }
@@ -69,6 +71,11 @@ async fn misbehave(mut stream: TcpStream, fault: Fault) -> io::Result<()> {
             read_head(&mut stream).await?;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await?;
             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(|_| ())
+        }
+        Fault::AnswersInPart => {
+            read_head(&mut stream).await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\npart.").await?;
+            stream.shutdown().await
         }
         Fault::HangsUpAfter(length) => {
             read_head(&mut stream).await?;

@@ -1,5 +1,6 @@
 //! Bodies on their way through, and the record that ends with them.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,7 +35,7 @@ pub(super) fn outgoing(
     budget: Option<Arc<Budget>>,
 ) -> Body {
     let count = counters.map(|counters| Count { counters, add: Counters::add_up });
-    let held = Held { body, _held: held, count, job: None }.map_err(Failed::from);
+    let held = Held { body, _held: held, count, job: None, broken: None }.map_err(Failed::from);
     match budget {
         None => held.boxed_unsync(),
         Some(budget) => Budgeted { body: held.boxed_unsync(), budget }.boxed_unsync(),
@@ -52,11 +53,11 @@ pub(super) fn full(text: Bytes) -> Body {
 }
 
 /// A response's body on its way down; the record is written when it ends. If it breaks off, `job` is
-/// reset: a body that the end of the connection ends would look complete. Streams of HTTP/2 need no such
-/// help.
+/// reset: a body that the end of the connection ends would look complete. One that is counted cannot, and if the host
+/// just hung up, so do we, after what there is of it. Streams of HTTP/2 need no such help.
 pub(super) fn watched(body: Incoming, watched: Watched, job: Option<Arc<TcpStream>>) -> Body {
     let count = watched.counters.clone().map(|counters| Count { counters, add: Counters::add_down });
-    Held { body, _held: watched, count, job }.map_err(Failed::from).boxed_unsync()
+    Held { body, _held: watched, count, job, broken: None }.map_err(Failed::from).boxed_unsync()
 }
 
 /// Joins both sides of a connection that changed its protocol. If it comes to a halt, `socket`, the job's,
@@ -118,6 +119,8 @@ struct Held<T> {
     _held: T,
     count: Option<Count>,
     job: Option<Arc<TcpStream>>,
+    /// Said once what came before is on its way.
+    broken: Option<hyper::Error>,
 }
 
 impl<T: Unpin> hyper::body::Body for Held<T> {
@@ -128,16 +131,28 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let frame = Pin::new(&mut self.body).poll_frame(context);
         match (&frame, &self.count, &self.job) {
             (Poll::Ready(Some(Ok(frame))), Some(count), _) => {
                 let trailers = frame.trailers_ref().map_or(0, of_fields);
                 (count.add)(&count.counters, frame.data_ref().map_or(trailers, Bytes::len));
             }
-            (Poll::Ready(Some(Err(_))), _, Some(job)) => reset(job),
+            (Poll::Ready(Some(Err(error))), _, Some(job)) if !self.is_counted() || !is_hung_up(error) => {
+                reset(job);
+            }
             _ => {}
         }
-        frame
+        match frame {
+            Poll::Ready(Some(Err(error))) if self.job.is_some() => {
+                self.broken = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => frame,
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -147,6 +162,19 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+impl<T> Held<T> {
+    /// Whether the job knows how long it is.
+    fn is_counted(&self) -> bool {
+        hyper::body::Body::size_hint(&self.body).exact().is_some()
+    }
+}
+
+/// Whether the stream ended in order before the message did.
+fn is_hung_up(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| source.kind() == io::ErrorKind::UnexpectedEof)
 }
 
 /// A body that takes what it has of a budget.
