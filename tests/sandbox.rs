@@ -222,7 +222,7 @@ fn root_writes_to_copies() {
     assert!(!fs::exists("/etc/pam.d/of-the-cijail-net-test").unwrap());
 }
 
-/// The job and its init have the caller's scheduling policy, whatever the start takes meanwhile (sched(7)).
+/// The job and its init have the caller's scheduling policy (sched(7)).
 fn scheduled_as_the_caller(mode: Mode) {
     let world = World::new();
     let script = "import os\nprint({os.sched_getscheduler(int(pid)) for pid in os.listdir('/proc') if pid.isdigit()})\n";

@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use netns::Batch;
 use netns::job::streams::Unfit as UnfitStream;
 use netns::job::{
     JobSpec, MountPlan, OwnFiles, Terminal, User, Watch, default_masks, own_directory, shown_arguments,
@@ -210,12 +209,10 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
         terminal: caller.terminal.clone(),
         watch: plan.watch,
     };
-    // Both are started before either takes our place on the processor.
-    let batch = Batch::enter();
-    let job = netns::job::spawn(&spec, privilege, &batch)?;
+    let job = netns::job::spawn(&spec, privilege)?;
     // From here on there may be threads.
     let entrance = job.entrance()?;
-    let network = netns::net::start(request, batch, move |namespace| entrance.admit(namespace));
+    let network = netns::net::start(request, move |namespace| entrance.admit(namespace));
     // Without it nobody can look, and that is all.
     let door = Door::open(&run.session).ok();
     let interception = intercept.map(serve::Completing::start).transpose()?;

@@ -4,7 +4,6 @@
 //! nothing of names or rules: it hands out sockets that were opened in the gateway namespace, and a
 //! job that runs in its own.
 
-mod batch;
 pub mod doctor;
 mod error;
 pub mod guard;
@@ -22,7 +21,6 @@ mod terminal_size;
 mod userns;
 mod watch;
 
-pub use batch::Batch;
 pub use error::{Error, Result, Step, remedy};
 pub use keys::Keys;
 pub use limits::raise_descriptor_limit;

@@ -14,7 +14,6 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use nix::unistd::{Pid, setpgid};
 
-use crate::batch::Batch;
 use crate::error::{During, Error, Result, Step};
 use crate::net::enter_network;
 use crate::userns::Privilege;
@@ -37,8 +36,6 @@ pub(super) struct Setup<'a> {
     pub(super) children: SigHandler,
     /// Where the command hears from the gateway that its network is complete.
     pub(super) go: &'a OwnedFd,
-    /// What init leaves when its turn has come.
-    pub(super) batch: &'a Batch,
 }
 
 /// The ends of init's channels to the gateway beside the control socket.
@@ -51,7 +48,6 @@ pub(super) struct Outlets {
 
 /// Runs the job to its end and exits; the kernel then kills whatever is left of it.
 pub(super) fn main(control: OwnedFd, outlets: Outlets, setup: &Setup<'_>) -> ! {
-    setup.batch.leave();
     if let Err(error) = run(&control, outlets, setup) {
         tell(&control, &failure(&error));
     }

@@ -34,7 +34,6 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 pub use nix::unistd::{Gid, Uid};
 
-use crate::batch::Batch;
 use crate::error::{During, Error, Result, Step};
 use crate::net::{Family, Network};
 use crate::userns::Privilege;
@@ -105,12 +104,11 @@ pub struct Entrance(OwnedFd);
 
 /// Starts the job's set-up, which waits for the job's network namespace after the mounts, and for
 /// the word that the network is complete before the probe: see [`Job::entrance`] and [`Job::go`].
-/// The calling process must have one thread, and the calling thread must outlive the job. It goes on at once if it is
-/// in `batch`, where init does not stay.
+/// The calling process must have one thread, and the calling thread must outlive the job.
 ///
 /// # Errors
 /// No socket pair or no PID namespace; later failures arrive as [`Event::Failed`].
-pub fn spawn(spec: &JobSpec, privilege: Privilege, batch: &Batch) -> Result<Job> {
+pub fn spawn(spec: &JobSpec, privilege: Privilege) -> Result<Job> {
     let (control, theirs) = channel(SockFlag::SOCK_NONBLOCK)?;
     let (go, gate) = channel(SockFlag::empty())?;
     let (questions, witness) = channel(SockFlag::empty())?;
@@ -130,7 +128,7 @@ pub fn spawn(spec: &JobSpec, privilege: Privilege, batch: &Batch) -> Result<Job>
         init::main(
             theirs,
             outlets,
-            &init::Setup { spec, privilege, signal_mask: &mask, children, go: &gate, batch },
+            &init::Setup { spec, privilege, signal_mask: &mask, children, go: &gate },
         );
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).during(Step::Control, "restoring signals")?;

@@ -5,7 +5,6 @@ use std::os::fd::BorrowedFd;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::batch::Batch;
 use crate::error::{During, Error, Result, Step};
 
 use super::datagram::DatagramSocket;
@@ -73,22 +72,18 @@ pub struct Building(Option<JoinHandle<Result<Network>>>);
 
 /// Starts to build the network in a thread of its own, and returns as soon as its namespaces are there: they
 /// take longest, and are not kept waiting where processors are few. The process stays in the host namespace
-/// and does something else while the rest is built. `entered` gets the job namespace at once. `batch` ends when the
-/// thread is started.
+/// and does something else while the rest is built. `entered` gets the job namespace at once.
 ///
 /// # Errors
 /// No thread could be started; what goes wrong in it is told by [`Building::finish`].
 pub fn start(
     request: NetworkRequest,
-    batch: Batch,
     entered: impl FnOnce(BorrowedFd<'_>) -> Result<()> + Send + 'static,
 ) -> Result<Building> {
     let (separated, are_separated) = sync_channel(1);
-    let inherited = batch.inherited();
     let builder = thread::Builder::new().name("network".to_owned());
-    let building = builder.spawn(move || build(&request, entered, (separated, inherited)));
+    let building = builder.spawn(move || build(&request, entered, separated));
     let building = building.during(Step::NetworkNamespace, "starting a thread")?;
-    drop(batch);
     // A thread that has failed leaves this at once.
     let _ = are_separated.recv();
     Ok(Building(Some(building)))
@@ -117,17 +112,16 @@ impl Drop for Building {
     }
 }
 
-/// One thread does it all: two would save less than their waiting for one another costs. Once there are namespaces,
-/// `beginning` is over.
+/// One thread does it all: two would save less than their waiting for one another costs.
 fn build(
     request: &NetworkRequest,
     entered: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
-    beginning: (SyncSender<()>, Batch),
+    separated: SyncSender<()>,
 ) -> Result<Network> {
     let mut job = JobSide::new()?;
     entered(job.namespace())?;
     let mut gateway = GatewaySide::new()?;
-    drop(beginning);
+    drop(separated);
     let family = gateway.family();
     let capture = gateway.capture()?;
     job.create_pair(gateway.namespace())?;
