@@ -23,7 +23,7 @@ use crate::rego::{Protocol, Question};
 use crate::relay::{Upload, relay, send_all};
 use crate::sniff::client_hello::ServerName;
 use crate::sniff::target::Target as HttpTarget;
-use crate::sniff::{Opening, Protocol as Spoken, RequestHead, Sniff, opening};
+use crate::sniff::{Opening, Protocol as Spoken, RequestHead, Sniff, Sniffer, opening};
 use crate::upstream::Destination;
 
 use judge::{Judged, Target};
@@ -39,8 +39,7 @@ pub use tls::Interception;
 const TENTATIVE: Patience =
     Patience { first: Duration::from_millis(30), pause: Some(Duration::from_millis(100)) };
 /// The same where the other side has had the beginning of what may still become a head: more of it need not wait.
-const TENTATIVE_AGAIN: Patience =
-    Patience { first: Duration::from_millis(30), pause: Some(Duration::from_millis(1)) };
+const TENTATIVE_AGAIN: Patience = Patience { pause: Some(Duration::from_millis(1)), ..TENTATIVE };
 /// What is wrong with a head that never ends.
 const CUT: &str = "ended within its first message";
 /// How long each byte to an address that stands for no allowed host is waited for.
@@ -124,7 +123,8 @@ impl Connection<'_> {
             (false, true) => Patience { first: policy.limits().idle_timeout, pause: None },
             (false, false) => Patience { first: HOPELESS, pause: Some(HOPELESS) },
         };
-        match sniff(&self.stream, received, policy.limits(), patience).await {
+        let mut sniffer = Sniffer::default();
+        match sniff(&self.stream, &mut sniffer, received, policy.limits(), patience).await {
             Sniffed::Quiet(received) if opaque => self.tentative(judged, received).await,
             Sniffed::Ended(received) if cut_head(&received) => self.malformed(CUT, received, None).await,
             Sniffed::Ended(received) if opaque => self.pass(Kind::Tcp, judged, received, None).await,

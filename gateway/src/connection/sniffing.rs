@@ -38,16 +38,16 @@ pub(super) struct Patience {
 /// Octets that room is made for; most first flights fit.
 const FIRST_READ: usize = 2048;
 
-/// Sniffs, beginning with what was already received.
+/// Sniffs, beginning with what was already received, of which the sniffer may have seen a part.
 pub(super) async fn sniff(
     stream: &TcpStream,
+    sniffer: &mut Sniffer,
     mut received: Vec<u8>,
     limits: &Limits,
     patience: Patience,
 ) -> Sniffed {
-    let mut sniffer = Sniffer::default();
     if !received.is_empty()
-        && let Some(sniffed) = look(&mut sniffer, &mut received)
+        && let Some(sniffed) = look(sniffer, &mut received)
     {
         return sniffed;
     }
@@ -73,7 +73,7 @@ pub(super) async fn sniff(
             Ok(Ok(_)) => {}
         }
         whole.get_or_insert_with(|| Instant::now() + limits.sniff_timeout);
-        if let Some(sniffed) = look(&mut sniffer, &mut received) {
+        if let Some(sniffed) = look(sniffer, &mut received) {
             return sniffed;
         }
     }

@@ -8,7 +8,7 @@ use super::{CUT, Connection, TENTATIVE, TENTATIVE_AGAIN, cut_head};
 use crate::audit::Kind;
 use crate::counters::Counters;
 use crate::relay::{Ended, no_reset, relay, reset, send_all};
-use crate::sniff::Protocol;
+use crate::sniff::{Protocol, Sniffer};
 use crate::upstream::Destination;
 
 /// A connection on which upstream has spoken, which is to be reset if it is not taken.
@@ -98,6 +98,8 @@ impl Connection<'_> {
         counters: &Counters,
     ) -> Result<bool, Sniffed> {
         let mut forwarded = 0;
+        // One for all rounds: however small they are, each byte is looked at once.
+        let mut sniffer = Sniffer::default();
         loop {
             let rest = received.get(forwarded..).unwrap_or_default();
             if send_all(upstream, rest, counters).await.is_err() {
@@ -106,7 +108,8 @@ impl Connection<'_> {
             forwarded = received.len();
             self.stream.readable().await.map_err(|_| Sniffed::Broken)?;
             let patience = if forwarded == 0 { TENTATIVE } else { TENTATIVE_AGAIN };
-            let sniffed = sniff(&self.stream, received, self.context.policy.limits(), patience).await;
+            let limits = self.context.policy.limits();
+            let sniffed = sniff(&self.stream, &mut sniffer, received, limits, patience).await;
             match sniffed {
                 Sniffed::Quiet(all) => received = all,
                 Sniffed::Ended(all) if cut_head(&all) => return Err(Sniffed::Ended(all)),
