@@ -238,12 +238,11 @@ fn run_with(plan: Plan, state: &mut ProcessState) -> Result<u8, AppError> {
     if let Ok(end) = &served {
         end.hand_back_terminal();
     }
-    let signal = supervise::last_of(ending_signals).map_err(AppError::Gateway)?;
+    let signal = supervise::last_of(ending_signals);
     let logged = writer.wait(|| signal.load(Ordering::Relaxed) == 0);
     let end = served?;
     if let Err(LogError::Interrupted) = &logged {
-        supervise::finish_interrupted(end, signal.load(Ordering::Relaxed));
-        return Err(LogError::Interrupted.into());
+        return Err(supervise::finish_interrupted(end, signal.load(Ordering::Relaxed)));
     }
     let new = logged?;
     Ok(exit::after(supervise::finish(end), objected || new))

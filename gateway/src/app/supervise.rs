@@ -47,26 +47,28 @@ pub(super) fn ending_signals() -> Vec<i32> {
 
 /// Which of these signals somebody has sent us last, from now on; zero if nobody has. For when the job is gone, and with
 /// it who listens to signals meanwhile.
-pub(super) fn last_of(signals: Vec<i32>) -> io::Result<Arc<AtomicUsize>> {
+pub(super) fn last_of(signals: Vec<i32>) -> Arc<AtomicUsize> {
     let last = Arc::<AtomicUsize>::default();
     for signal in signals {
-        signal_hook::flag::register_usize(signal, last.clone(), signal as usize)?;
+        // One that cannot be heard leaves the log its time, and that is all.
+        let _ = signal_hook::flag::register_usize(signal, last.clone(), signal as usize);
     }
-    Ok(last)
+    last
 }
 
-/// Ends by the keyboard's signal that cut the log short, if it was one, as a shell goes by how its command died.
-pub(super) fn finish_interrupted(end: End, signal: usize) {
+/// Ends by the keyboard's signal that cut the log short, if it was one, as a shell goes by how its command died;
+/// otherwise this is the error.
+pub(super) fn finish_interrupted(end: End, signal: usize) -> AppError {
     let signal = signal as i32;
-    if end.keyboard.is_none() && !signals::is_keyboard(signal) {
-        return;
+    if end.keyboard.is_some() || signals::is_keyboard(signal) {
+        stderr::say(&format!("cijail-net: {}\n", LogError::Interrupted));
+        match end.keyboard {
+            Some(_) => drop(finish(end)),
+            // The terminal was ours, and our group has heard of it.
+            None => signals::die(signal),
+        }
     }
-    stderr::say(&format!("cijail-net: {}\n", LogError::Interrupted));
-    match end.keyboard {
-        Some(_) => drop(finish(end)),
-        // The terminal was ours, and our group has heard of it.
-        None => signals::die(signal),
-    }
+    LogError::Interrupted.into()
 }
 
 /// Whether the job is to have the terminal at once. In a pipeline the others of our process group
@@ -223,7 +225,9 @@ impl<'a> Supervisor<'a> {
         }
         self.stopping = false;
         if let Some(terminal) = &self.caller.terminal {
-            if signals::wants_terminal(signal) && terminal.is_ours() {
+            // Not again where it has been given in vain.
+            let may_have_it = !self.caller.foreground || self.behind;
+            if signals::wants_terminal(signal) && may_have_it && terminal.is_ours() {
                 (self.caller.foreground, self.behind) = (true, false);
                 job.order(Order::Foreground)?;
                 return Ok(job.order(Order::Signal(signals::CONTINUE))?);
