@@ -1,7 +1,7 @@
 //! Questions that honest programs ask by themselves beside the one they mean: libc tries an allowed name with each
-//! domain of the search list, and a short name with the others than that of the allowed host, Java and others ask for the machine's own name, apt for the services of an allowed host
-//! (RFC 2782). Such a name is not asked upstream, as no rule allows it, and does not exist; but that is no denial to
-//! tell anybody of. Pure.
+//! domain of the search list, and a short name with the others than that of the allowed host, Java and others ask for
+//! the machine's own name, apt for the services of an allowed host (RFC 2782). Such a name is not asked upstream, as no
+//! rule allows it, and does not exist; but that is no denial to tell anybody of. Pure.
 
 use policy::Name;
 
@@ -91,6 +91,7 @@ mod tests {
         ] {
             assert_eq!(of(&asides, name), None, "{name}");
         }
+        assert_eq!(of(&Asides::new("vm", "search corp.example"), "pkg.example"), None);
         let short = Asides::new("vm", "search lan.example example");
         for name in ["pkg.lan.example", "pkg"] {
             assert_eq!(of(&short, name), Some("by the search list"), "{name}");

@@ -51,7 +51,7 @@ impl Shortage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::DialError;
+    use crate::audit::LogError;
 
     #[test]
     fn shortages_are_told_apart() {
@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(of(libc::ENOSPC), Some(Shortage::Watches));
         assert_eq!(of(libc::ECONNREFUSED), None);
         let source = io::Error::from_raw_os_error(libc::EMFILE);
-        let caused = DialError::Connect { to: "192.0.2.1:443".to_owned(), source };
+        let caused = LogError::File { path: "log".into(), source };
         assert_eq!(Shortage::of(&caused), Some(Shortage::Descriptors));
     }
 }

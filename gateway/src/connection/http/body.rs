@@ -140,12 +140,13 @@ impl<T: Unpin> hyper::body::Body for Held<T> {
                 let trailers = frame.trailers_ref().map_or(0, of_fields);
                 (count.add)(&count.counters, frame.data_ref().map_or(trailers, Bytes::len));
             }
-            (Poll::Ready(Some(Err(error))), _, Some(job)) if !self.is_counted() || !is_hung_up(error) => {
+            (Poll::Ready(Some(Err(error))), _, Some(job)) if !(self.is_counted() && is_hung_up(error)) => {
                 reset(job);
             }
             _ => {}
         }
         match frame {
+            // What came before goes first; otherwise it would be lost with the connection.
             Poll::Ready(Some(Err(error))) if self.job.is_some() => {
                 self.broken = Some(error);
                 context.waker().wake_by_ref();
