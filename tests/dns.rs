@@ -41,13 +41,19 @@ fn asides_are_no_denials(mode: Mode) {
     let script = "\
 dig +short SRV _http._tcp.good.test
 for kind in A AAAA; do dig +short \"$(hostname)\" $kind; done
+dig +short -x 203.0.113.200
 curl -sS --max-time 9 https://good.test/";
-    let jail = Jail::new(&world, mode).allow("good.test").option("--fail-on-blocked");
+    let jail =
+        Jail::new(&world, mode).allow("good.test").allow("203.0.113.200:22").option("--fail-on-blocked");
     let outcome = jail.shell(script);
     outcome.assert_success();
     assert!(outcome.denied().is_empty(), "{outcome}");
-    assert!(!world.wire().saw_bytes_of_any_case(b"_http"));
-    jail.shell("dig +short SRV _secret._tcp.good.test").assert_code(122);
+    for asked in [&b"_http"[..], b"in-addr"] {
+        assert!(!world.wire().saw_bytes_of_any_case(asked));
+    }
+    for asked in ["SRV _secret._tcp.good.test", "-x 203.0.113.201"] {
+        jail.shell(&format!("dig +short {asked}")).assert_code(122);
+    }
     assert!(!world.wire().saw_bytes_of_any_case(b"_secret"));
 }
 

@@ -5,7 +5,7 @@ use crate::suite::{Mode, Suite, both};
 use crate::world::World;
 
 pub(crate) fn add(suite: &mut Suite) {
-    both!(suite, multicast_questions_stay_inside, letter_case_carries_nothing);
+    both!(suite, multicast_questions_stay_inside, letter_case_carries_nothing, short_names);
 }
 
 /// mDNS, LLMNR and NetBIOS ask whoever is on the link.
@@ -57,4 +57,33 @@ fn letter_case_carries_nothing(mode: Mode) {
     assert!(!world.wire().saw_bytes(upper.as_bytes()), "the case of the job left");
     Jail::direct(&world, mode).run(&dig);
     assert!(world.wire().saw_bytes(upper.as_bytes()), "without a jail it gets out");
+}
+
+/// What a search list completes is the host that it led to, for TLS and HTTP as well; no other host is.
+fn short_names(mode: Mode) {
+    let world = World::new();
+    let site = world.site("good.test");
+    let other = world.site("evil.test");
+    let jail = || Jail::new(&world, mode).env("LOCALDOMAIN", "test");
+    let ask = |url: &str| format!("curl -sSkf --max-time 9 {url}");
+    for (url, kind) in [("http://good/", "http"), ("https://good/", "tls")] {
+        let outcome = jail().allow("good.test").option("--fail-on-blocked").shell(&ask(url));
+        outcome.assert_success().assert_allowed(kind, "good.test");
+    }
+    assert_eq!(site.paths().len(), 2);
+    // The rule that is suggested leads there.
+    let closed = jail().allow("good.test:443").shell(&ask("http://good/"));
+    closed
+        .assert_failure()
+        .assert_denied("http", "good.test", "not-allowed")
+        .assert_says("to allow: --allow good.test");
+    let [address, _] = other.addresses();
+    let good = site.addresses()[0];
+    for (names, to) in [("evil", good), ("good", address), ("evil.test", good), ("oo", good), ("g", good)] {
+        let script = format!(
+            "getent hosts good.test; curl -sSkf --max-time 9 --resolve {names}:80:{to} http://{names}/"
+        );
+        jail().allow("good.test").shell(&script).assert_failure();
+    }
+    assert_eq!((site.paths().len(), other.connections()), (2, 0));
 }

@@ -149,14 +149,19 @@ impl Dns {
         Step::Records(Rcode::NxDomain, Vec::new())
     }
 
-    fn reverse(&self, address: IpAddr, judging: &Judging<'_>) -> Option<Step> {
+    fn reverse(&self, address: IpAddr, judging: &mut Judging<'_>) -> Option<Step> {
         let names = self.names_of(address);
         if !names.is_empty() {
             return Some(Step::Records(Rcode::NoError, judging.pointers(&names, self.ttl())));
         }
         // Nobody upstream could know (RFC 6303), and a program that looks up its own address is
         // not to be reported.
-        policy::is_private_address(address).then(|| Step::Records(Rcode::NxDomain, Vec::new()))
+        if policy::is_private_address(address) {
+            return Some(Step::Records(Rcode::NxDomain, Vec::new()));
+        }
+        // Clients look up whom they may connect to, and go on without a name.
+        let is_aside = !self.monitors() && self.policy.may_allow_address(address);
+        is_aside.then(|| self.aside(judging, "the name of an allowed address"))
     }
 
     fn synthetic_step(&self, judging: &mut Judging<'_>) -> Option<Step> {

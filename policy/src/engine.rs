@@ -144,6 +144,11 @@ impl Policy {
         self.udp.contains(port)
     }
 
+    /// Whether some allow rule is for this address, or for a range that has it. Deny rules are not asked.
+    pub fn may_allow_address(&self, address: IpAddr) -> bool {
+        self.allow.for_address(address).next().is_some()
+    }
+
     /// The rules that have an effect only where TLS is intercepted: `https` URL rules with a path or
     /// with methods.
     pub fn needs_interception(&self) -> impl Iterator<Item = &Rule> {

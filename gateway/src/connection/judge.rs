@@ -151,6 +151,9 @@ impl<'a> Target<'a> {
                     return mismatch;
                 }
                 let port = self.original_dst.port();
+                // TLS that is opened is opened for the name that the client checks.
+                let full = self.full_name(policy, name).filter(|full| !policy.intercepts(full, port));
+                let name = full.unwrap_or(name);
                 self.named(policy, name, port, &Request::Tls { name, port })
             }
             ServerName::Absent => self.unnamed(policy, Reason::NoSni, None),
@@ -174,6 +177,7 @@ impl<'a> Target<'a> {
                 if let Some(mismatch) = self.mismatch(name) {
                     return mismatch;
                 }
+                let name = self.full_name(policy, name).unwrap_or(name);
                 let request = Request::Http { scheme, host: name, port, method, path };
                 self.named(policy, name, port, &request)
             }
@@ -258,6 +262,18 @@ impl<'a> Target<'a> {
             judge(policy, &tls).is_ok()
                 || judge(policy, &http).map_or_else(|denied| denied.reason != Reason::NotAllowed, |_| true)
         })
+    }
+
+    /// The host that a short name means, if it has this address: a search list or the hosts file led there. Rules
+    /// that speak of the short name itself come first.
+    fn full_name(&self, policy: &Policy, short: &Name) -> Option<&'a Name> {
+        let resolve = Request::Resolve { name: short };
+        let is_nested = self.tunnel.or(self.server_name).is_some();
+        if is_nested || policy.judge(&resolve).standing(&resolve) != Standing::Open {
+            return None;
+        }
+        let is_full = |name: &&Name| matches!(name.as_str().split_once('.'), Some((first, _)) if first == short.as_str());
+        self.names.iter().find(is_full)
     }
 
     fn named<'p>(&self, policy: &'p Policy, name: &Name, port: u16, request: &Request<'_>) -> Judged<'p> {
