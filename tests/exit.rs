@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use crate::jail::{Jail, quoted_binary};
 use crate::running::Terminal;
-use crate::suite::{Mode, Suite, both};
+use crate::suite::{Mode, Suite, both, once};
 use crate::wait::poll_for;
 use crate::world::World;
 
@@ -32,6 +32,7 @@ pub(crate) fn add(suite: &mut Suite) {
         nothing_outlives_the_command,
         descriptors_of_the_caller_are_closed,
     );
+    once!(suite, file_with_capabilities);
 }
 
 fn codes_are_passed_on(mode: Mode) {
@@ -85,6 +86,19 @@ fn command_not_executable(mode: Mode) {
     for command in ["/etc/passwd", "/etc"] {
         Jail::new(&world, mode).run([command]).assert_code(126).assert_says(command);
     }
+}
+
+/// As ping has on some systems.
+fn file_with_capabilities() {
+    let world = World::new();
+    let script = "\
+import os, shutil, sys
+shutil.copy('/bin/true', 'capable')
+os.setxattr('capable', 'security.capability', bytes.fromhex('0100000200200000000000000000000000000000'))
+os.execvp(sys.argv[1], sys.argv[1:])
+";
+    let outcome = Jail::new(&world, Mode::Root).under(&["python3", "-c", script]).run(["./capable"]);
+    outcome.assert_code(126).assert_says("capabilities (getcap)");
 }
 
 fn own_failure_is_125(mode: Mode) {

@@ -16,6 +16,9 @@ use crate::audit::{LogError, printable};
 use crate::exit;
 use crate::stderr;
 
+/// EPERM on Linux, all architectures that this runs on.
+const EPERM: i32 = 1;
+
 /// How a job ended.
 #[derive(Debug)]
 pub(super) struct End {
@@ -189,9 +192,14 @@ impl<'a> Supervisor<'a> {
 
     fn not_executed(&self, errno: i32) -> Result<End, AppError> {
         let error = io::Error::from_raw_os_error(errno);
-        let not_found = error.kind() == io::ErrorKind::NotFound;
-        let status = if not_found { exit::NOT_FOUND } else { exit::CANNOT_RUN };
-        let why = if not_found { "command not found".to_owned() } else { error.to_string() };
+        let (status, why) = match error.kind() {
+            io::ErrorKind::NotFound => (exit::NOT_FOUND, "command not found".to_owned()),
+            // So the kernel says where a file has capabilities that can never be had (execve(2)).
+            _ if errno == EPERM => {
+                (exit::CANNOT_RUN, format!("{error}; has it capabilities (getcap) that a job cannot have?"))
+            }
+            _ => (exit::CANNOT_RUN, error.to_string()),
+        };
         let line = format!("cijail-net: cannot run {}: {why}\n", printable(&self.caller.program));
         stderr::say(&line);
         Ok(End { status, keyboard: None, terminal: self.held_terminal() })

@@ -340,7 +340,7 @@ fn ports_that_anything_may_use() {
 
 #[test]
 fn addresses_of_allow_rules() {
-    let policy = policy(&["192.0.2.0/24:22", "2001:db8::1", "good.example"], &["198.51.100.7"]);
+    let policy = policy(&["192.0.2.0/24:22", "[2001:db8::1]:443", "good.example"], &["198.51.100.7"]);
     let may = |address: &str| policy.may_allow_address(address.parse().unwrap());
     assert!(may("192.0.2.200") && may("2001:db8::1"));
     assert!(!may("192.0.3.1") && !may("2001:db8::2") && !may("198.51.100.7"));
