@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::Connection;
-use super::judge::Judged;
+use super::judged::Judged;
 use crate::audit::{Kind, Outcome, hold};
 use crate::relay::{reset, write_all};
 use crate::turn::Turn;

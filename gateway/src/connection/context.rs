@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dns::Dns;
 use policy::{Advice, Policy};
 
-use super::judge::Judged;
+use super::judged::Judged;
 use super::{Budgets, Interception};
 use crate::audit::{Audit, Origin};
 use crate::rego::{Question, Rego};

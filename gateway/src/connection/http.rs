@@ -24,7 +24,8 @@ use policy::{Mode, Name, Reason, Scheme};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use super::judge::{Denied, Judged, Target};
+use super::judge::Target;
+use super::judged::{Denied, Judged};
 use super::report::Report;
 use super::tls::{MOST_REQUESTS, Secure};
 use super::{Connection, Context};

@@ -5,6 +5,7 @@ mod context;
 mod denial;
 mod http;
 pub mod judge;
+pub mod judged;
 mod report;
 mod sniffing;
 mod tentative;
@@ -26,7 +27,8 @@ use crate::sniff::target::Target as HttpTarget;
 use crate::sniff::{Opening, Protocol as Spoken, RequestHead, Sniff, Sniffer, opening};
 use crate::upstream::Destination;
 
-use judge::{Judged, Target};
+use judge::Target;
+use judged::Judged;
 use report::Report;
 use sniffing::{Patience, Sniffed, sniff};
 use tentative::Open;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use policy::{Mode, Reason};
 
-use super::judge::{Denied, Judged};
+use super::judged::{Denied, Judged};
 use crate::audit::{Audit, Event, Kind, Origin, Outcome, Pending};
 use crate::causes::chain;
 use crate::counters::Counters;

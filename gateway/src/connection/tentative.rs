@@ -2,7 +2,7 @@
 
 use tokio::net::TcpStream;
 
-use super::judge::Judged;
+use super::judged::Judged;
 use super::sniffing::{Sniffed, sniff};
 use super::{CUT, Connection, TENTATIVE, TENTATIVE_AGAIN, cut_head};
 use crate::audit::Kind;

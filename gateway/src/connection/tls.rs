@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Connection;
 use super::http::{Pool, Prefixed, Session};
-use super::judge::Judged;
+use super::judged::Judged;
 use crate::audit::Kind;
 use crate::causes::chain;
 use crate::intercept::Intercept;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::activity::{Activity, Patience, Stalled};
 use super::io::Observed;
 use super::{MAX_BUFFER, MAX_HEADERS, MAX_RESETS, MAX_STREAMS, MAX_WINDOW, Session};
-use crate::connection::judge::{Denied, Judged};
+use crate::connection::judged::{Denied, Judged};
 use crate::relay::reset;
 use crate::upstream::Destination;
 
