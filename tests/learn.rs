@@ -15,6 +15,7 @@ pub(crate) fn add(suite: &mut Suite) {
         comments_stay,
         urls_are_learned,
         planted_links_are_not_followed,
+        short_names_are_learned_in_full,
     );
 }
 
@@ -119,4 +120,16 @@ fn planted_links_are_not_followed(mode: Mode) {
     Jail::bare(&world, mode).run(learn).assert_code(125).assert_says("ci.toml.new");
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     assert!(!policy.exists());
+}
+
+/// What a search list completes is learned by its full name, which is what the next run needs.
+fn short_names_are_learned_in_full(mode: Mode) {
+    let world = World::new();
+    let site = world.site("good.test");
+    let build = "curl -sS http://good/ && curl -sSk https://good/";
+    let jail = Jail::new(&world, mode).env("LOCALDOMAIN", "test");
+    let policy = learn(&world, &jail, build);
+    assert!(policy.contains("\"https://good.test/\"") && !policy.contains("/good/"), "{policy}");
+    jail.policy(&policy).option("--fail-on-blocked").shell(build).assert_success();
+    assert_eq!(site.paths().len(), 4);
 }

@@ -31,6 +31,7 @@ use super::tls::{MOST_REQUESTS, Secure};
 use super::{Connection, Context};
 use crate::audit::{Kind, Origin, Outcome, hold};
 use crate::rego::{Protocol, Question};
+use crate::sniff::authority::{Authority, Host};
 use crate::upstream::Destination;
 
 use activity::Busy;
@@ -135,7 +136,12 @@ impl Session {
     async fn respond(&self, request: Request<Incoming>, mut busy: Busy) -> Response<Body> {
         let started = Instant::now();
         self.begin_records();
-        let asked = Asked::read(&request, self.scheme(), self.original_dst.port());
+        let mut asked = Asked::read(&request, self.scheme(), self.original_dst.port());
+        if let Some(Authority { host: Host::Name(name), .. }) = &mut asked.authority
+            && let Some(full) = self.target().full_name(&self.context.policy, name)
+        {
+            *name = full.clone();
+        }
         let mut judged = self.judge(&asked).await;
         let budget = judged.verdict.as_ref().ok().and_then(|rule| self.context.budgets.of(rule));
         if let Some(Err(too_much)) = budget.as_ref().map(|budget| affords(budget, &request, &asked)) {
@@ -183,17 +189,20 @@ impl Session {
         }
     }
 
-    async fn judge(&self, asked: &Asked) -> Judged<'_> {
-        let target = Target {
+    fn target(&self) -> Target<'_> {
+        Target {
             original_dst: self.original_dst,
             names: &self.names,
             tunnel: self.tunnel.as_ref(),
             server_name: self.secure.as_ref().map(|secure| &secure.name),
             synthetic: self.synthetic,
-        };
+        }
+    }
+
+    async fn judge(&self, asked: &Asked) -> Judged<'_> {
         let (policy, authority) = (&self.context.policy, asked.authority.as_ref());
         let method = asked.method.as_str();
-        let mut judged = target.http(policy, asked.scheme, authority, asked.port, method, &asked.path);
+        let mut judged = self.target().http(policy, asked.scheme, authority, asked.port, method, &asked.path);
         if let Some(reason) = asked.reason {
             judged.verdict = Err(Denied::because(reason));
         }

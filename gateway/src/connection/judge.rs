@@ -46,7 +46,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// One HTTP request. `authority` is what the request itself names.
+    /// One HTTP request. `authority` is what the request itself names, in full.
     pub fn http<'p>(
         &self,
         policy: &'p Policy,
@@ -62,7 +62,6 @@ impl<'a> Target<'a> {
                 if let Some(mismatch) = self.mismatch(name) {
                     return mismatch;
                 }
-                let name = self.full_name(policy, name).unwrap_or(name);
                 let request = Request::Http { scheme, host: name, port, method, path };
                 self.named(policy, name, port, &request)
             }
@@ -137,6 +136,18 @@ impl<'a> Target<'a> {
         self.unnamed(policy, Reason::ProtocolNotAllowed, None)
     }
 
+    /// The host that a short name means, if it has this address: a search list or the hosts file led there. Rules
+    /// that speak of the short name itself come first.
+    pub(super) fn full_name(&self, policy: &Policy, short: &Name) -> Option<&'a Name> {
+        let resolve = Request::Resolve { name: short };
+        let is_nested = self.tunnel.or(self.server_name).is_some();
+        if is_nested || policy.judge(&resolve).standing(&resolve) != Standing::Open {
+            return None;
+        }
+        let is_full = |name: &&Name| matches!(name.as_str().split_once('.'), Some((first, _)) if first == short.as_str());
+        self.names.iter().find(is_full)
+    }
+
     /// Whether TLS or HTTP that names a host of this address could be let through.
     pub fn may_be_named(&self, policy: &Policy) -> bool {
         let port = self.original_dst.port();
@@ -147,18 +158,6 @@ impl<'a> Target<'a> {
             judge(policy, &tls).is_ok()
                 || judge(policy, &http).map_or_else(|denied| denied.reason != Reason::NotAllowed, |_| true)
         })
-    }
-
-    /// The host that a short name means, if it has this address: a search list or the hosts file led there. Rules
-    /// that speak of the short name itself come first.
-    fn full_name(&self, policy: &Policy, short: &Name) -> Option<&'a Name> {
-        let resolve = Request::Resolve { name: short };
-        let is_nested = self.tunnel.or(self.server_name).is_some();
-        if is_nested || policy.judge(&resolve).standing(&resolve) != Standing::Open {
-            return None;
-        }
-        let is_full = |name: &&Name| matches!(name.as_str().split_once('.'), Some((first, _)) if first == short.as_str());
-        self.names.iter().find(is_full)
     }
 
     fn named<'p>(&self, policy: &'p Policy, name: &Name, port: u16, request: &Request<'_>) -> Judged<'p> {
