@@ -149,6 +149,14 @@ fn connect_to_a_dns_server(mode: Mode) {
     let outcome = send(&jail, "good.test", 8080, &parts, false);
     outcome.assert_says("403");
     assert!(!heard.contains(b"tunnel of names"), "{outcome}");
+    // A DNS server takes the method for a length, so what it finds after so many octets is a question.
+    let absolute = "!! http://good.test:53/ HTTP/1.1\r\nHost: good.test:53\r\nContent-Length: 17\r\n\r\na tunnel of names";
+    for rule in ["good.test:53", "good.test:*"] {
+        let jail = Jail::new(&world, mode).allow(rule).allow("good.test:8080");
+        let outcome = send(&jail, "good.test", 8080, &[absolute], false);
+        outcome.assert_says("403").assert_denied("http", "good.test", "protocol-not-allowed");
+    }
+    assert_eq!(heard.connections(), 0);
 }
 
 fn connect_within_connect(mode: Mode) {

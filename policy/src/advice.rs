@@ -13,9 +13,6 @@ use crate::path::is_ambiguous;
 use crate::rule::Subject;
 use crate::{Effect, Origin, Reason, Request, Rule};
 
-/// The port of DNS (RFC 1035 section 4.2).
-const DNS: u16 = 53;
-
 /// What other rules say about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Advice {
@@ -103,13 +100,7 @@ impl<'p> Verdict<'p> {
             Reason::NotAllowed | Reason::IpNotAllowed | Reason::PathNotAllowed | Reason::MethodNotAllowed
         );
         let is_private = request.address().is_some_and(is_private_address);
-        // What goes to a DNS server goes by the filter of names.
-        let is_dns = match *request {
-            Request::TcpAddress { destination } | Request::UdpAddress { destination } => {
-                destination.port() == DNS
-            }
-            _ => request.protocol_and_port().is_some_and(|(_, port)| port == DNS),
-        };
+        let is_dns = request.is_other_than_dns();
         // Rules elsewhere compare texts, and what a server makes of such a path is another one.
         let is_ambiguous = matches!(*request, Request::Http { path, .. } if is_ambiguous(path));
         let is_open = denial.rule.is_none() && unspoken && !is_private && !is_dns && !is_ambiguous;

@@ -209,7 +209,7 @@ impl Policy {
             }
             inside = Some(rule);
         }
-        inside.ok_or(Reason::NotAllowed)
+        inside.ok_or_else(|| default_reason(request))
     }
 
     fn allow_resolved(&self, request: &Request<'_>, address: IpAddr) -> Result<&Rule, Reason> {
@@ -232,6 +232,7 @@ fn default_reason(request: &Request<'_>) -> Reason {
     match request {
         Request::DnsServer { .. } => Reason::DnsServerNotAllowed,
         Request::TcpAddress { .. } | Request::UdpAddress { .. } => Reason::IpNotAllowed,
+        _ if request.is_other_than_dns() => Reason::ProtocolNotAllowed,
         _ => Reason::NotAllowed,
     }
 }

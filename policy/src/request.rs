@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{Name, Protocol};
 
+/// The port of DNS, over UDP and TCP (RFC 1035 section 4.2).
+const DNS: u16 = 53;
+
 /// One thing that the job wants to do, in terms that a rule can decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
@@ -97,6 +100,18 @@ impl<'a> Request<'a> {
             _ => return None,
         };
         Some(address.to_canonical())
+    }
+
+    /// Whether these are bytes of whatever kind to a DNS server, rather than a question: they would go round the filter
+    /// of names, as two octets of an HTTP method are a length to it (RFC 1035 section 4.2.2).
+    pub(crate) fn is_other_than_dns(&self) -> bool {
+        let port = match *self {
+            Request::TcpAddress { destination } | Request::UdpAddress { destination } => {
+                Some(destination.port())
+            }
+            _ => self.protocol_and_port().map(|(_, port)| port),
+        };
+        port == Some(DNS)
     }
 
     /// The transport and port of a request to a name.

@@ -29,9 +29,9 @@ impl Denial<'_> {
 impl Request<'_> {
     /// The rule's text, as it would stand after `--allow`. `None` where no short rule would do: a
     /// private address of a name (that takes `allow-private` in a rule's long form), an address of
-    /// this host, port 0, opaque bytes to the DNS port of an address.
+    /// this host, port 0, what is no question to the port of DNS.
     pub fn suggestion(&self) -> Option<String> {
-        if self.name().is_some_and(|name| name.as_str() == "localhost") {
+        if self.is_other_than_dns() || self.name().is_some_and(|name| name.as_str() == "localhost") {
             return None;
         }
         match *self {
@@ -57,9 +57,8 @@ impl Request<'_> {
                 Some(format!("{methods}{scheme}://{host}{port}{path}"))
             }
             Request::DnsServer { server } => address(server, ""),
-            Request::TcpAddress { destination } if destination.port() != 53 => address(destination, ""),
-            Request::UdpAddress { destination } if destination.port() != 53 => address(destination, "/udp"),
-            Request::TcpAddress { .. } | Request::UdpAddress { .. } => None,
+            Request::TcpAddress { destination } => address(destination, ""),
+            Request::UdpAddress { destination } => address(destination, "/udp"),
         }
     }
 }

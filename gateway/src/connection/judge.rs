@@ -10,8 +10,6 @@ use crate::sniff::authority::{Authority, Host};
 use crate::sniff::client_hello::ServerName;
 use crate::upstream::Destination;
 
-const DNS_PORT: u16 = 53;
-
 /// What is known of a connection before its first byte.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -84,10 +82,6 @@ impl<'a> Target<'a> {
                 return self.address(policy, SocketAddr::new(*address, port), Some(address.to_string()));
             }
         };
-        if port == DNS_PORT {
-            // Bytes to a DNS server would go round the filter of names.
-            return self.denied(Reason::ProtocolNotAllowed, Some(name.to_string()));
-        }
         let tls = Request::Tls { name, port };
         let plain = Request::Http { scheme: Scheme::Http, host: name, port, method: "GET", path: "/" };
         let opaque = Request::Tcp { name, port };

@@ -103,6 +103,12 @@ proptest! {
                 Request::DnsServer { .. } => denial.reason == Reason::DnsServerNotAllowed,
                 Request::TcpAddress { .. } | Request::UdpAddress { .. } => denial.reason == Reason::IpNotAllowed,
                 Request::Resolved { .. } => matches!(denial.reason, Reason::NotAllowed | Reason::PrivateAddress),
+                Request::Tls { port: 53, .. } | Request::Http { port: 53, .. } => {
+                    denial.reason == Reason::ProtocolNotAllowed
+                }
+                Request::Tcp { port: 53, .. } | Request::Udp { port: 53, .. } => {
+                    denial.reason == Reason::ProtocolNotAllowed
+                }
                 Request::Http { .. } => {
                     matches!(denial.reason, Reason::NotAllowed | Reason::PathNotAllowed | Reason::MethodNotAllowed)
                 }

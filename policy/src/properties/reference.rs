@@ -29,6 +29,10 @@ fn speaks(rule: &str, request: &Request<'_>, deny: bool) -> bool {
         });
     }
     let Some(name) = request.name() else { return false };
+    // Bytes to a DNS server are no questions.
+    if !deny && port_of(request) == Some(53) {
+        return false;
+    }
     let (methods, rest) = rule.split_once(' ').unwrap_or(("", rule));
     if let Some((scheme, rest)) = rest.split_once("://") {
         let (authority, path) = rest.split_at(rest.find('/').unwrap());
@@ -113,6 +117,16 @@ fn holds(range: &str, address: IpAddr) -> bool {
     let range = range.trim_matches(['[', ']']);
     let net = range.parse::<ipnet::IpNet>().or_else(|_| range.parse::<IpAddr>().map(ipnet::IpNet::from));
     net.is_ok_and(|net| net.contains(&address.to_canonical()))
+}
+
+fn port_of(request: &Request<'_>) -> Option<u16> {
+    match request {
+        Request::Tls { port, .. }
+        | Request::Http { port, .. }
+        | Request::Tcp { port, .. }
+        | Request::Udp { port, .. } => Some(*port),
+        _ => None,
+    }
 }
 
 fn address_ports(ports: &str, address: IpAddr, request: &Request<'_>, deny: bool) -> bool {

@@ -7,10 +7,7 @@ use ipnet::IpNet;
 
 use super::{AddressService, Effect, Rule, Service, Subject, Url};
 use crate::address::is_this_host;
-use crate::{Name, PortRange, Protocol, Request, Scheme};
-
-/// The port of DNS, over UDP and TCP (RFC 1035 section 4.2).
-const DNS: u16 = 53;
+use crate::{Name, Protocol, Request, Scheme};
 
 /// How well a rule fits a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +26,10 @@ impl Rule {
     /// How well the rule fits. For an allow rule [`Request::Resolved`] fits by its name; whether
     /// the address may be private is not asked here.
     pub(crate) fn fit(&self, request: &Request<'_>) -> Fit {
+        // An allowed port 53 makes a DNS server, whose questions are still filtered by name.
+        if self.effect == Effect::Allow && request.is_other_than_dns() {
+            return Fit::No;
+        }
         match &self.subject {
             Subject::Host { pattern, service } => match request.name() {
                 Some(name) if pattern.matches(name) => service.fit(self.effect, request),
@@ -118,20 +119,14 @@ impl AddressService {
         match request {
             Request::DnsServer { server } => yes_if(ports.contains(server.port())),
             Request::TcpAddress { destination } => {
-                yes_if(speaks_of(effect, ports, destination.port()) && protocol == Protocol::Tcp)
+                yes_if(ports.contains(destination.port()) && protocol == Protocol::Tcp)
             }
             Request::UdpAddress { destination } => {
-                yes_if(speaks_of(effect, ports, destination.port()) && protocol == Protocol::Udp)
+                yes_if(ports.contains(destination.port()) && protocol == Protocol::Udp)
             }
             _ => Fit::No,
         }
     }
-}
-
-/// An allowed port 53 makes a DNS server, whose questions are still filtered by name; opaque bytes
-/// to it would be a way round that filter.
-fn speaks_of(effect: Effect, ports: PortRange, port: u16) -> bool {
-    ports.contains(port) && (effect == Effect::Deny || port != DNS)
 }
 
 fn covers_address(range: IpNet, address: IpAddr) -> bool {
