@@ -14,6 +14,7 @@ pub(crate) fn add(suite: &mut Suite) {
     both!(
         suite,
         refused_system_calls,
+        limits_of_init_stay,
         refused_families,
         sandboxes_work_inside,
         typing_into_the_terminal,
@@ -59,6 +60,25 @@ fn refused_system_calls(mode: Mode) {
     // Who makes himself root in a namespace of his own meets the same filter.
     let nested = jail.run(["unshare", "-Urn", "/usr/bin/python3", "-c", &script]);
     nested.assert_success().assert_stdout(&wanted);
+}
+
+/// Those of init too would be set by whoever has its user, and without descriptors it looks at nothing.
+fn limits_of_init_stay(mode: Mode) {
+    let world = World::new();
+    let script = "\
+import os, resource
+resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (100, 200))
+print(resource.getrlimit(resource.RLIMIT_NOFILE))
+for process in os.listdir('/proc/1/task'):
+    process = int(process)
+    try: print(resource.prlimit(process, resource.RLIMIT_NOFILE, (3, 4096)))
+    except PermissionError as error: print('refused')
+";
+    let jail = Jail::new(&world, mode);
+    let wanted = "(100, 200)\nrefused\nrefused\n";
+    jail.python(script).assert_success().assert_stdout(wanted);
+    let nested = jail.run(["unshare", "-Urn", "/usr/bin/python3", "-c", script]);
+    nested.assert_success().assert_stdout(wanted);
 }
 
 fn refused_families(mode: Mode) {

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use libc::{EAFNOSUPPORT, ENOSYS, EPERM, c_int, c_long, sock_filter};
 
+use super::witness;
 use crate::syscall_filter::{self, Answer, LAST_NATIVE, Rule};
 
 /// Puts the calling thread, and all that it starts, under the filter for good. It must have
@@ -27,6 +28,7 @@ fn program(observed: &[c_long]) -> Vec<sock_filter> {
         by_family(libc::SYS_socket),
         by_family(libc::SYS_socketpair),
         no_other_name(),
+        own_limits(!observed.is_empty()),
     ];
     rules.extend(ABSENT.iter().map(|call| Rule::always(*call, Answer::Refuse(ENOSYS))));
     rules.extend(FORBIDDEN.iter().map(|call| Rule::always(*call, Answer::Refuse(EPERM))));
@@ -66,6 +68,18 @@ fn no_other_name() -> Rule {
     Rule::by_value(libc::SYS_prctl, 0, [set], Answer::Allow)
 }
 
+/// Whoever has the user of init could set its limits otherwise, by the number of any of its threads, and without
+/// descriptors it looks at nothing (prlimit(2)). The sensor's threads come and go, so where there is one, processes set their
+/// own limits alone.
+fn own_limits(is_observed: bool) -> Rule {
+    let refused = Answer::Refuse(EPERM);
+    if is_observed {
+        return Rule::by_value(libc::SYS_prlimit64, 0, [(0, Answer::Allow)], refused);
+    }
+    let of_init = [witness::INIT, witness::THREAD].map(|number| (number, refused));
+    Rule::by_value(libc::SYS_prlimit64, 0, of_init, Answer::Allow)
+}
+
 /// Families whose sockets belong to a network namespace or to the file system.
 const FAMILIES: &[c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
@@ -86,7 +100,8 @@ mod tests {
     use crate::job::{Watch, WatchedFiles};
     use crate::syscall_filter::Run;
 
-    const JUDGED: [c_long; 4] = [libc::SYS_ioctl, libc::SYS_prctl, libc::SYS_socket, libc::SYS_socketpair];
+    const JUDGED: [c_long; 5] =
+        [libc::SYS_ioctl, libc::SYS_prctl, libc::SYS_prlimit64, libc::SYS_socket, libc::SYS_socketpair];
 
     fn answer(call: c_long, first: u64, second: u64) -> Answer {
         Run::of(program(&[])).answer(call as u32, [first, second, 0, 0, 0, 0])
@@ -97,7 +112,7 @@ mod tests {
         for call in 0..2000 {
             let wanted = match call {
                 // With arguments of zero: no request, no family.
-                call if JUDGED[2..].contains(&call) => Answer::Refuse(EAFNOSUPPORT),
+                call if JUDGED[3..].contains(&call) => Answer::Refuse(EAFNOSUPPORT),
                 call if ABSENT.contains(&call) => Answer::Refuse(ENOSYS),
                 call if FORBIDDEN.contains(&call) => Answer::Refuse(EPERM),
                 _ => Answer::Allow,
@@ -120,7 +135,7 @@ mod tests {
         let (plain, observed) = (Run::of(program(&[])), Run::of(program(&watch.calls())));
         let mut asked = 0;
         for call in 0..2000 {
-            let (before, after) = (plain.answer(call, [2; 6]), observed.answer(call, [2; 6]));
+            let (before, after) = (plain.answer(call, [1; 6]), observed.answer(call, [1; 6]));
             match after {
                 Answer::Ask => {
                     assert_eq!(before, Answer::Allow, "call {call}");
@@ -180,6 +195,25 @@ mod tests {
         }
         for option in [libc::PR_SET_NAME, libc::PR_SET_PDEATHSIG, libc::PR_SET_NO_NEW_PRIVS] {
             assert_eq!(answer(libc::SYS_prctl, option as u64, 13), Answer::Allow);
+        }
+    }
+
+    #[test]
+    fn limits_of_init_are_its_own() {
+        let watch = Watch { programs: true, files: None };
+        let (plain, observed) = (Run::of(program(&[])), Run::of(program(&watch.calls())));
+        for high in [0, 1 << 32] {
+            let limits = |run: &Run, process: u64| {
+                run.answer(libc::SYS_prlimit64 as u32, [process | high, 7, 0, 0, 0, 0])
+            };
+            for (process, wanted) in [(0, true), (1, false), (2, true), (3, false), (70_000, true)] {
+                assert_eq!(
+                    limits(&plain, process) == Answer::Allow,
+                    wanted,
+                    "{process}: the kernel takes an int"
+                );
+                assert_eq!(limits(&observed, process) == Answer::Allow, process == 0, "{process}");
+            }
         }
     }
 

@@ -63,7 +63,7 @@ impl Paths {
         let Some(start) = start.filter(|start| start.first() == Some(&b'/')) else { return Ok(None) };
         let floor = if base.is_root { &start } else { &root };
         let path = if text.is_empty() { start.clone() } else { [&start, &b"/"[..], text].concat() };
-        let Some(view) = View::of(self, thread, &root) else { return Ok(None) };
+        let Some(view) = View::of(self, thread, &root)? else { return Ok(None) };
         let real = view.real(&path, floor, last)?;
         Ok(Some(Found { named: normalised(&path, floor), real }))
     }
@@ -87,18 +87,31 @@ impl Paths {
             Ok(text) => Ok(Some(text.into_vec())),
             // No text has room for a directory that is so deep.
             Err(nix::Error::ENAMETOOLONG) => Err(nix::Error::ENAMETOOLONG.into()),
-            Err(_) => Ok(None),
+            Err(error) => absent(error),
         }
     }
 }
 
+/// What is not there, as the error says.
+///
+/// # Errors
+/// It says nothing of the kind, but that there are no descriptors or no memory.
+fn absent<T>(error: nix::Error) -> io::Result<Option<T>> {
+    match error {
+        nix::Error::EMFILE | nix::Error::ENFILE | nix::Error::ENOMEM => Err(error.into()),
+        _ => Ok(None),
+    }
+}
+
 impl View<'_> {
-    fn of<'p>(paths: &'p Paths, thread: u32, root: &[u8]) -> Option<View<'p>> {
+    fn of<'p>(paths: &'p Paths, thread: u32, root: &[u8]) -> io::Result<Option<View<'p>>> {
         // A thread whose root is not its namespace's may have directories above it. Our own root does not stop us there.
         let above = root.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(|_| "/..");
         let top = format!("{thread}/root{}", above.collect::<String>());
-        let top = openat(paths.0.proc(), top.as_str(), PLACE | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
-        Some(View { paths, thread, top })
+        match openat(paths.0.proc(), top.as_str(), PLACE | OFlag::O_DIRECTORY, Mode::empty()) {
+            Ok(top) => Ok(Some(View { paths, thread, top })),
+            Err(error) => absent(error),
+        }
     }
 
     fn real(&self, path: &[u8], floor: &[u8], last: Last) -> io::Result<Option<Vec<u8>>> {
@@ -117,7 +130,7 @@ impl View<'_> {
                 Err(nix::Error::EAGAIN | nix::Error::EACCES | nix::Error::ENAMETOOLONG) => {}
                 // Nothing but the last name can be missing if the call is to succeed.
                 Err(nix::Error::ENOENT) if last != Last::Followed => {}
-                Err(_) => return Ok(None),
+                Err(error) => return absent(error),
             }
         }
         let wanted = Wanted { floor, follows, may_be_missing: last == Last::Made };

@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Instant;
 
 use nix::sys::socket::{MsgFlags, recv, send};
+use nix::unistd::gettid;
 
 use super::capabilities;
 use diag::Sockets;
@@ -121,6 +122,11 @@ impl AsRawFd for Witness {
     }
 }
 
+/// Process 1 of the job, which the witness is a thread of.
+pub(super) const INIT: u32 = 1;
+/// Its number: it is started once the command is forked, which waits until it is there.
+pub(super) const THREAD: u32 = 3;
+
 /// Starts the witness in the calling process, which is init in the job's namespaces. Whatever fails leaves
 /// the gateway without answers, and the job as it is. The caller's capabilities are
 /// [`capabilities::keep_for_witness`]'s.
@@ -134,7 +140,7 @@ pub(super) fn start(channel: OwnedFd) {
     // The thread's end closes the channel.
     let _ = thread::Builder::new().name("witness".to_owned()).stack_size(STACK).spawn(move || {
         urgency::claim();
-        if capabilities::keep_only_witness().is_ok() {
+        if gettid().as_raw() as u32 == THREAD && capabilities::keep_only_witness().is_ok() {
             serve(&channel, sockets, search);
         }
     });

@@ -10,13 +10,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::read;
 
 use super::lines::Image;
-use super::{Program, arguments, lines};
+use super::{INIT, Program, arguments, lines};
 
 /// Numbers that are read of one directory.
 const LISTED: usize = 65_536;
-/// Init: it is ours, and no ancestor that anybody has to be told about.
-const INIT: u32 = 1;
-
 /// The job's `/proc`.
 #[derive(Debug)]
 pub(in crate::job) struct Processes {
@@ -68,7 +65,7 @@ impl Processes {
         status.map(|text| lines::numbers(&text)).unwrap_or_default()
     }
 
-    /// All processes but init, the newest numbers first.
+    /// All processes but init, which is ours, the newest numbers first.
     pub(super) fn list(&self) -> Vec<u32> {
         let mut found = directory(&self.proc, ".").map(|mut all| numbers(&mut all)).unwrap_or_default();
         found.retain(|&pid| pid != INIT);
