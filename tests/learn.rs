@@ -16,6 +16,7 @@ pub(crate) fn add(suite: &mut Suite) {
         urls_are_learned,
         planted_links_are_not_followed,
         short_names_are_learned_in_full,
+        private_names_are_learned_as_such,
     );
 }
 
@@ -132,4 +133,14 @@ fn short_names_are_learned_in_full(mode: Mode) {
     assert!(policy.contains("\"https://good.test/\"") && !policy.contains("/good/"), "{policy}");
     jail.policy(&policy).option("--fail-on-blocked").shell(build).assert_success();
     assert_eq!(site.paths().len(), 4);
+}
+
+/// That it is private is seen in the first run, in which no rule has its name.
+fn private_names_are_learned_as_such(mode: Mode) {
+    let world = World::new();
+    world.zone().address("inner.test", [10, 1, 2, 3]);
+    let jail = Jail::new(&world, mode);
+    let lookup = "getent ahostsv4 inner.test";
+    let policy = learn(&world, &jail, lookup);
+    jail.policy(&policy).option("--fail-on-blocked").shell(lookup).assert_success().assert_says("10.1.2.3");
 }

@@ -38,6 +38,10 @@ fn monitor_lets_pass_and_tells(mode: Mode) {
     }
     assert!(outcome.denied().is_empty(), "{outcome}");
     jail.run(["bash", "-c", &format!("echo hi >/dev/tcp/{address}/7007")]).assert_success();
+    // What programs could read in two ways goes nowhere, and is told as that.
+    let unclear = jail.run(["curl", "-sS", "-i", "-H", "Host: a_b", "http://other.test/"]);
+    unclear.assert_says(" 400").assert_denied("http", "other.test", "malformed");
+    assert_eq!(other.requests().len(), 2);
 }
 
 fn dry_run_of_cijail(mode: Mode) {

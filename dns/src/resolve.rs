@@ -90,9 +90,15 @@ impl Dns {
         if let Some(refusal) = &resolved.refusal
             && (self.monitors() || resolved.records.is_empty())
         {
-            if judging.record.reason.is_none() {
-                judging.record.rule = refusal.rule.clone();
-                judging.record.suggestion = refusal.suggestion.clone();
+            let record = &mut judging.record;
+            // To allow the name alone would not help.
+            let is_private = refusal.reason == Reason::PrivateAddress;
+            if is_private && record.reason == Some(Reason::NotAllowed) && record.rule.is_none() {
+                record.reason = None;
+            }
+            if record.reason.is_none() {
+                record.rule = refusal.rule.clone();
+                record.suggestion = refusal.suggestion.clone();
             }
             judging.deny_because(refusal.reason);
             if !self.monitors() {
@@ -159,14 +165,13 @@ impl Dns {
         let request = Request::Resolved { name, address };
         match self.policy.judge(&request) {
             Verdict::Allow(_) => None,
-            // What only other rules allow.
-            Verdict::Deny(Denial { rule: None, reason: Reason::NotAllowed }) if self.grants.has(name) => {
-                policy::is_private_address(address).then_some(Refusal {
-                    reason: Reason::PrivateAddress,
-                    rule: None,
-                    suggestion: request.suggestion(),
-                })
+            // A rule for the name would have to say so, as what other rules allow cannot.
+            Verdict::Deny(Denial { rule: None, reason: Reason::NotAllowed })
+                if policy::is_private_address(address) =>
+            {
+                Some(Refusal { reason: Reason::PrivateAddress, rule: None, suggestion: request.suggestion() })
             }
+            Verdict::Deny(Denial { rule: None, reason: Reason::NotAllowed }) if self.grants.has(name) => None,
             Verdict::Deny(denial) => Some(Refusal {
                 reason: denial.reason,
                 rule: denial.rule.map(|rule| rule.text().to_owned()),

@@ -72,6 +72,8 @@ fn one_repository_of_a_host(mode: Mode) {
     let direct = Jail::direct(&world, mode);
     direct.run(["curl", "-sS", "--path-as-is", "https://git.test/team/repo/../other/info"]);
     assert_eq!(site.paths().last().unwrap(), "/team/repo/../other/info");
+    // It offers HTTP/1.0 alone.
+    jail.run(["curl", "-sS", "-0", "https://git.test/team/repo/info"]).assert_stdout("refs\n");
 }
 
 fn reading_without_publishing(mode: Mode) {

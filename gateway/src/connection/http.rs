@@ -158,12 +158,13 @@ impl Session {
         let mode = self.context.policy.mode();
         let mut report = self.report(&judged, started);
         report.request(asked.method.as_str(), asked.url());
+        // What two implementations could read differently is never sent on, in no mode.
         if let Some(fault) = asked.fault {
             report.detail(fault);
+            report.refused();
         }
         let version = request.version();
-        // What two implementations could read differently is never sent on, in no mode.
-        if !report.passes() || asked.fault.is_some() {
+        if !report.passes() {
             hear_out(request);
             hold(self.origin.as_ref(), Outcome::Deny).await;
             return refusal(&asked, &report, version);

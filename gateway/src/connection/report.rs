@@ -52,6 +52,11 @@ impl Report {
         self.0.shows(connection);
     }
 
+    /// Notes that it goes no further, in no mode.
+    pub(super) fn refused(&mut self) {
+        self.0.amend(|event| event.verdict = Outcome::Deny);
+    }
+
     /// Whether the bytes may pass.
     pub(super) fn passes(&self) -> bool {
         self.0.event().is_some_and(|event| event.verdict != Outcome::Deny)

@@ -19,6 +19,9 @@ use crate::upstream::tls::{Further, HTTP_1, HTTP_2, IdentityError, RootsError, U
 
 pub use authority::{Authority, AuthorityError};
 
+/// What `curl -0` offers alone.
+const HTTP_1_0: &[u8] = b"http/1.0";
+
 /// What interception needs could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum InterceptError {
@@ -97,7 +100,7 @@ impl Outline {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Leaves(self.authority)));
-        server.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
+        server.alpn_protocols = [HTTP_2, HTTP_1, HTTP_1_0].map(<[u8]>::to_vec).into();
         let anonymous = UpstreamTls::new(bundle, self.further, self.provider)?;
         let known = |(path, identity)| (path, anonymous.with_identity(identity));
         let identities = self.identities.into_iter().map(known).collect();

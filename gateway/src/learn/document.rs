@@ -94,7 +94,11 @@ fn long_form(rule: &LearnedRule) -> Table {
         "" => (rest, ""),
         _ => rest.split_at(rest.find('/').unwrap_or(rest.len())),
     };
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    let (host, port) = match authority.starts_with("dns:") {
+        // Not a port, but all that the rule lets pass.
+        true => (authority, ""),
+        false => authority.rsplit_once(':').unwrap_or((authority, "")),
+    };
     table.insert("host", value(host));
     if !port.is_empty() {
         table.insert("ports", value(Array::from_iter([port])));
@@ -142,6 +146,7 @@ mod tests {
             rule("https://a.test/", false, &["curl", "git"]),
             rule("b.test:22", false, &[]),
             rule("GET,HEAD https://db.test:8443/p/", true, &["psql"]),
+            rule("dns:inner.test", true, &[]),
         ];
         document.add(&added).unwrap();
         document.remark(&["icmp 192.0.2.1: no rule allows it".to_owned()]);
@@ -149,9 +154,9 @@ mod tests {
             document.text(),
             "allow = [\n  # curl, git\n  \"https://a.test/\",\n  \"b.test:22\",\n]\n\n# psql\n[[rule]]\n\
              host = \"db.test\"\nports = [\"8443\"]\nscheme = \"https\"\nmethods = [\"GET\", \"HEAD\"]\n\
-             paths = [\"/p/\"]\nallow-private = true\n# icmp 192.0.2.1: no rule allows it\n"
+             paths = [\"/p/\"]\nallow-private = true\n\n[[rule]]\nhost = \"dns:inner.test\"\nallow-private = true\n# icmp 192.0.2.1: no rule allows it\n"
         );
-        assert_eq!(rules(&document.text()).len(), 3);
+        assert_eq!(rules(&document.text()).len(), 4);
     }
 
     #[test]

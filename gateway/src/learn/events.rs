@@ -90,6 +90,8 @@ impl Line {
             ("udp", Some(name), Some(port)) => vec![Need::Udp(name, port)],
             ("tls" | "tcp", None, _) => one(to.map(Need::TcpAddress)),
             ("udp", None, _) => one(to.map(Need::UdpAddress)),
+            // HTTP that is not read goes by its address.
+            ("http", ..) if self.url.is_none() => one(to.map(Need::TcpAddress)),
             ("http", ..) => one(self.http()),
             _ => Vec::new(),
         }
@@ -148,6 +150,7 @@ mod tests {
 {"verdict":"would-deny","kind":"tls","dst":"203.0.113.1","port":443,"reason":"no-sni"}
 {"verdict":"would-deny","kind":"http","method":"GET","url":"https://b.test:8443/p","name":"b.test"}
 {"verdict":"would-deny","kind":"http","method":"CONNECT","url":"b.test:8443","name":"b.test"}
+{"verdict":"would-deny","kind":"http","name":"c.test","dst":"203.0.113.2","port":50051,"reason":"protocol-not-allowed"}
 {"verdict":"allow","kind":"tcp","name":"localhost","port":5432}
 {"verdict":"would-deny","kind":"icmp","dst":"203.0.113.1"}
 {"verdict":"deny","kind":"tls","name":"evil.test","port":443}
@@ -169,6 +172,7 @@ mod tests {
                 Need::Tls(name("a.test"), 443),
                 http,
                 Need::TcpAddress("203.0.113.1:443".parse().unwrap()),
+                Need::TcpAddress("203.0.113.2:50051".parse().unwrap()),
                 Need::Loopback(5432),
             ]
         );

@@ -106,7 +106,9 @@ impl Session {
             destination: Destination::Address(self.original_dst),
             name: name.or(self.names.first()).map(Name::to_string),
         };
-        self.report(&judged, Instant::now()).detail(why);
+        let mut report = self.report(&judged, Instant::now());
+        report.detail(why);
+        report.refused();
     }
 }
 
