@@ -228,6 +228,8 @@ fn private_addresses_are_refused(mode: Mode) {
 fn private_address_by_policy(mode: Mode) {
     let world = World::new();
     world.zone().address("inner.test", [10, 1, 2, 3]);
+    let refused = Jail::new(&world, mode).allow("inner.test").run(["dig", "inner.test"]);
+    refused.assert_denied("dns", "inner.test", "private-address").assert_says("allow-private = true");
     let policy = "[[rule]]\nhost = \"inner.test\"\nallow-private = true\n";
     let outcome = Jail::new(&world, mode).policy(policy).run(["dig", "+short", "inner.test"]);
     outcome.assert_success().assert_stdout("10.1.2.3\n");

@@ -18,6 +18,9 @@ use crate::response::{FILTERED, NETWORK_ERROR, NO_REACHABLE_AUTHORITY, OTHER, Rc
 use crate::server::Dns;
 use crate::upstream::AskError;
 
+/// What to do about a private address: no short rule would do.
+const NEEDS_A_RULE: &str = "a [[rule]] for the name with allow-private = true lets it resolve";
+
 /// A question to a server, or to the configured resolvers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -99,6 +102,9 @@ impl Dns {
             if record.reason.is_none() {
                 record.rule = refusal.rule.clone();
                 record.suggestion = refusal.suggestion.clone();
+            }
+            if is_private {
+                record.detail.get_or_insert_with(|| NEEDS_A_RULE.to_owned());
             }
             judging.deny_because(refusal.reason);
             if !self.monitors() {
