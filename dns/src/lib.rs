@@ -32,6 +32,7 @@ pub use kind::Kind;
 pub use lookup::LookupError;
 pub use pins::Pins;
 pub use record::{Answered, DnsRecord, Outcome};
+pub use resolve::NEEDS_ALLOW_PRIVATE;
 pub use response::Transport;
 pub use server::{Dns, PROBE_NAME};
 pub use stream::serve_stream;

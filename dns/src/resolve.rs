@@ -18,8 +18,8 @@ use crate::response::{FILTERED, NETWORK_ERROR, NO_REACHABLE_AUTHORITY, OTHER, Rc
 use crate::server::Dns;
 use crate::upstream::AskError;
 
-/// What to do about a private address: no short rule would do.
-const NEEDS_A_RULE: &str = "a [[rule]] for the name with allow-private = true lets it resolve";
+/// The detail of a record that tells what to do about a private address, as no short rule would do.
+pub const NEEDS_ALLOW_PRIVATE: &str = "a [[rule]] for the name with allow-private = true lets it resolve";
 
 /// A question to a server, or to the configured resolvers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -94,17 +94,13 @@ impl Dns {
             && (self.monitors() || resolved.records.is_empty())
         {
             let record = &mut judging.record;
-            // To allow the name alone would not help.
-            let is_private = refusal.reason == Reason::PrivateAddress;
-            if is_private && record.reason == Some(Reason::NotAllowed) && record.rule.is_none() {
-                record.reason = None;
-            }
             if record.reason.is_none() {
                 record.rule = refusal.rule.clone();
                 record.suggestion = refusal.suggestion.clone();
             }
-            if is_private {
-                record.detail.get_or_insert_with(|| NEEDS_A_RULE.to_owned());
+            // Also where the name is not allowed yet: that alone would not help.
+            if refusal.reason == Reason::PrivateAddress {
+                record.detail.get_or_insert_with(|| NEEDS_ALLOW_PRIVATE.to_owned());
             }
             judging.deny_because(refusal.reason);
             if !self.monitors() {

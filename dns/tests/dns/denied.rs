@@ -101,6 +101,7 @@ async fn monitor_mode_lets_names_pass_and_says_so() {
     assert_eq!(addresses(&message).len(), 1);
     assert_eq!((record.verdict, record.reason), (Outcome::WouldDeny, Some(Reason::NotAllowed)));
     assert_eq!(record.suggestion.as_deref(), Some("evil.example"));
+    assert_eq!(record.detail.as_deref(), Some(dns::NEEDS_ALLOW_PRIVATE));
     let (message, record) = ask(&dns, "_x.example.", RecordType::A).await;
     assert_eq!((addresses(&message).len(), record.verdict), (1, Outcome::WouldDeny));
     let (_, record) = ask(&dns, "evil.example.", RecordType::AXFR).await;

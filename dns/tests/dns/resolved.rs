@@ -78,7 +78,8 @@ async fn private_addresses_are_refused() {
         let (message, record) = ask(&dns, "good.example.", kind).await;
         assert_eq!(message.metadata.response_code, ResponseCode::NoError);
         assert!(message.answers.is_empty(), "{text}");
-        assert_eq!(extended(&message), Some((17, "cijail-net: private-address".to_owned())));
+        let why = format!("cijail-net: private-address: {}", dns::NEEDS_ALLOW_PRIVATE);
+        assert_eq!(extended(&message), Some((17, why)));
         assert_eq!((record.verdict, record.reason), (Outcome::Deny, Some(Reason::PrivateAddress)));
         assert!(dns.names_of(ip(text)).is_empty());
         let error = dns.addresses(&host("good.example")).await.unwrap_err();

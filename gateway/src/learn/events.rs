@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use dns::NEEDS_ALLOW_PRIVATE;
 use policy::learn::Need;
 use policy::{Name, Scheme};
 use serde::Deserialize;
@@ -36,6 +37,7 @@ struct Line {
     method: Option<String>,
     url: Option<String>,
     reason: Option<String>,
+    detail: Option<String>,
     exe: Option<String>,
     count: Option<u64>,
 }
@@ -100,10 +102,10 @@ impl Line {
     fn question(&self, name: Option<Name>, server: Option<SocketAddr>) -> Vec<Need> {
         let reason = self.reason.as_deref();
         let server = server.filter(|_| reason == Some("dns-server-not-allowed")).map(Need::DnsServer);
-        let name = name.map(|name| match reason {
-            Some("private-address") => Need::Private(name),
-            _ => Need::Resolve(name),
-        });
+        // Of a name that no rule allows yet, the detail tells it.
+        let told = self.detail.as_deref().is_some_and(|detail| detail.contains(NEEDS_ALLOW_PRIVATE));
+        let is_private = told || reason == Some("private-address");
+        let name = name.map(|name| if is_private { Need::Private(name) } else { Need::Resolve(name) });
         server.into_iter().chain(name).collect()
     }
 
