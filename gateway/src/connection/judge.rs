@@ -133,13 +133,14 @@ impl<'a> Target<'a> {
     /// The host that a short name means, if it has this address: a search list or the hosts file led there. Rules
     /// that speak of the short name itself come first.
     pub(super) fn full_name(&self, policy: &Policy, short: &Name) -> Option<&'a Name> {
-        let resolve = Request::Resolve { name: short };
-        let is_nested = self.tunnel.or(self.server_name).is_some();
-        if is_nested || policy.judge(&resolve).standing(&resolve) != Standing::Open {
+        if self.tunnel.or(self.server_name).is_some() {
             return None;
         }
         let is_full = |name: &&Name| matches!(name.as_str().split_once('.'), Some((first, _)) if first == short.as_str());
-        self.names.iter().find(is_full)
+        // Hardly any name is short, so the rules are asked last.
+        let full = self.names.iter().find(is_full)?;
+        let resolve = Request::Resolve { name: short };
+        (policy.judge(&resolve).standing(&resolve) == Standing::Open).then_some(full)
     }
 
     /// Whether TLS or HTTP that names a host of this address could be let through.

@@ -94,11 +94,9 @@ fn long_form(rule: &LearnedRule) -> Table {
         "" => (rest, ""),
         _ => rest.split_at(rest.find('/').unwrap_or(rest.len())),
     };
-    let (host, port) = match authority.starts_with("dns:") {
-        // Not a port, but all that the rule lets pass.
-        true => (authority, ""),
-        false => authority.rsplit_once(':').unwrap_or((authority, "")),
-    };
+    // What follows `dns:` is no port.
+    let port_at = authority.rsplit_once(':').filter(|_| !authority.starts_with("dns:"));
+    let (host, port) = port_at.unwrap_or((authority, ""));
     table.insert("host", value(host));
     if !port.is_empty() {
         table.insert("ports", value(Array::from_iter([port])));

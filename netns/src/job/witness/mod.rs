@@ -124,7 +124,8 @@ impl AsRawFd for Witness {
 
 /// Process 1 of the job, which the witness is a thread of.
 pub(super) const INIT: u32 = 1;
-/// Its number: it is started once the command is forked, which waits until it is there.
+/// The witness's own number, as it is started once the command (2) is forked and before that may fork. With another
+/// one it does not serve, as the job could set its limits.
 pub(super) const THREAD: u32 = 3;
 
 /// Starts the witness in the calling process, which is init in the job's namespaces. Whatever fails leaves

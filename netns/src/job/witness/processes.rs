@@ -14,6 +14,7 @@ use super::{INIT, Program, arguments, lines};
 
 /// Numbers that are read of one directory.
 const LISTED: usize = 65_536;
+
 /// The job's `/proc`.
 #[derive(Debug)]
 pub(in crate::job) struct Processes {
